@@ -1,0 +1,153 @@
+"""Jobs made of code: compiling it, running it, and keeping our own frames out of its tracebacks."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import linecache
+import sys
+from collections import OrderedDict
+from collections.abc import Coroutine, Mapping
+from hashlib import blake2b
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+# Frames of modules that say so are ours: `trim` cuts them off.
+__rjobs_internal__ = True
+
+# Sources of code jobs that tracebacks can show; the oldest are forgotten. The number is arbitrary.
+SOURCES_KEPT = 512
+_sources: OrderedDict[str, None] = OrderedDict()
+
+
+class CodeRunner:
+    """Runs compiled statements, then a last expression whose value it returns."""
+
+    __slots__ = ("body", "glob", "last", "loc")
+
+    def __init__(
+        self,
+        body: CodeType | None,
+        last: CodeType | None,
+        glob: dict[str, Any],
+        loc: Mapping[str, Any],
+    ) -> None:
+        self.body, self.last, self.glob, self.loc = body, last, glob, loc
+
+    def __call__(self) -> Any:
+        """Run it; with a top-level ``await`` in it, return a coroutine that does."""
+        if _is_async(self.body) or _is_async(self.last):
+            return self._run_async()
+        if self.body is not None:
+            eval(self.body, self.glob, self.loc)  # noqa: S307
+        return eval(self.last, self.glob, self.loc) if self.last is not None else None  # noqa: S307
+
+    async def _run_async(self) -> Any:
+        value = None
+        for code in (self.body, self.last):
+            value = eval(code, self.glob, self.loc) if code is not None else None  # noqa: S307
+            if _is_async(code):
+                value = await value
+        return value
+
+
+def _is_async(code: CodeType | None) -> bool:
+    return code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def split(
+    tree: ast.Module, filename: str, flags: int = 0
+) -> tuple[CodeType | None, CodeType | None]:
+    """Compile a module in two: its statements, and its last expression if it ends with one."""
+    body, last = tree.body, None
+    if body and isinstance(body[-1], ast.Expr):
+        last = ast.Expression(body[-1].value)
+        body = body[:-1]
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    statements = None
+    if body:
+        statements = ast.Module(body, type_ignores=tree.type_ignores)
+        statements = compile(statements, filename, "exec", flags=flags, dont_inherit=True)
+    expression = compile(last, filename, "eval", flags=flags, dont_inherit=True) if last else None
+    return statements, expression
+
+
+def compile_source(source: str) -> tuple[CodeType | None, CodeType | None]:
+    """Compile code so that its tracebacks show its lines. Raises SyntaxError."""
+    digest = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    filename = f"<rjobs-{digest}>"
+    tree = compile(
+        source,
+        filename,
+        "exec",
+        flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+        dont_inherit=True,
+    )
+    codes = split(tree, filename)
+    # No time stamp: linecache.checkcache() leaves such entries alone.
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    _sources[filename] = None
+    _sources.move_to_end(filename)
+    while len(_sources) > SOURCES_KEPT:
+        linecache.cache.pop(_sources.popitem(last=False)[0], None)
+    return codes
+
+
+def prepare(
+    source: str, namespaces: tuple[Any, ...]
+) -> tuple[CodeRunner, CodeType | None, dict[str, Any], Mapping[str, Any]]:
+    """Make a runner for ``JobManager.new(source, *namespaces)``, whose caller is one frame up."""
+    if len(namespaces) > 2:  # noqa: PLR2004
+        msg = (
+            "a job of code takes at most two more arguments, its globals and its locals, "
+            f"not {len(namespaces)}"
+        )
+        raise TypeError(msg)
+    body, last = compile_source(source)
+    glob: Any
+    loc: Any
+    if not namespaces:
+        frame = sys._getframe(1)  # noqa: SLF001
+        glob, loc = frame.f_globals, _locals(frame)
+    else:
+        glob, loc = namespaces[0], namespaces[-1]
+        if not isinstance(glob, dict):
+            msg = f"the globals of a job of code must be a dict, not {type(glob).__qualname__}"
+            raise TypeError(msg)
+        if not isinstance(loc, Mapping):
+            msg = f"the locals of a job of code must be a mapping, not {type(loc).__qualname__}"
+            raise TypeError(msg)
+    return CodeRunner(body, last, glob, loc), last or body, glob, loc
+
+
+def _locals(frame: FrameType) -> Mapping[str, Any]:
+    loc = frame.f_locals
+    # Of a function it is a view of variables that come and go: the job gets them as they are now, as up to 3.12.
+    return loc if loc is frame.f_globals or isinstance(loc, dict) else dict(loc)
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that a job returned to its end, in an event loop of its own."""
+    return asyncio.run(_passed_on(coroutine))
+
+
+async def _passed_on(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return await coroutine
+
+
+def trim(exception: BaseException) -> None:
+    """Cut the frames that are ours off the top of an exception's traceback, if any frame is left then."""
+    first = _first_of_user(exception.__traceback__)
+    if first is not None:
+        exception.__traceback__ = first
+
+
+def _first_of_user(traceback: TracebackType | None) -> TracebackType | None:
+    while traceback is not None:
+        names = traceback.tb_frame.f_globals
+        is_asyncio = str(names.get("__name__", "")).partition(".")[0] == "asyncio"
+        if not names.get("__rjobs_internal__") and not is_asyncio:
+            return traceback
+        traceback = traceback.tb_next
+    return None

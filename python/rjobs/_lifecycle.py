@@ -1,0 +1,37 @@
+"""The end of the interpreter, and forks."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+
+from rjobs import _threads
+from rjobs._rjobs import _after_fork_in_child, _at_exit
+
+__rjobs_internal__ = True
+
+_installed = False
+
+
+def install() -> None:
+    """Register the exit and fork hooks, once in a process."""
+    global _installed  # noqa: PLW0603
+    if _installed:
+        return
+    _installed = True
+    # threading's hooks run before it joins threads and before anything is finalized; atexit's run after that. The former
+    # is private (concurrent.futures uses it), so the latter stands by.
+    register = getattr(threading, "_register_atexit", atexit.register)
+    try:
+        register(_at_exit)
+    except RuntimeError:
+        # "can't register atexit after shutdown": a manager made by code that runs at exit.
+        atexit.register(_at_exit)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_in_child)
+
+
+def _in_child() -> None:
+    _after_fork_in_child()
+    _threads.after_fork_in_child()

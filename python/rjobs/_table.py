@@ -1,0 +1,180 @@
+"""The table of jobs: its rows, as text and as HTML."""
+
+from __future__ import annotations
+
+import shutil
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rjobs._safe_text import duration, one_line, overwritten, padded, width
+from rjobs._traceback import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rjobs import Job, JobManager
+
+# Rows shown at most; with more jobs than that the table says how many it leaves out.
+ROWS = 50
+_NAME_CELLS = 32
+_LINE_CELLS = 200
+_MIN_WIDTH = 60
+# The order in which the counts are told: what is going on first.
+_STATES = (
+    "running",
+    "queued",
+    "failed",
+    "killed",
+    "timed_out",
+    "lost",
+    "cancelled",
+    "skipped",
+    "expired",
+    "done",
+)
+_HEADER = ("#", "state", "name", "elapsed", "progress", "output")
+_COLOURS = {"running": "#1a73e8", "queued": "#80868b", "done": "#188038"}
+_BAD_COLOUR = "#d93025"
+
+
+class Row(NamedTuple):
+    """What the table shows of one job; safe text, one line each."""
+
+    num: str
+    state: str
+    name: str
+    elapsed: str
+    progress: str
+    line: str
+
+
+def read(job: Job[Any], attribute: str, default: object) -> Any:
+    """Read an attribute of a job for display; what cannot be read never breaks the display."""
+    try:
+        return getattr(job, attribute)
+    except Exception:  # noqa: BLE001 - a name or a result may come from user code
+        return default
+
+
+def state_text(job: Job[Any]) -> str:
+    """Give the state, or what holds it up."""
+    state = str(read(job, "state", "?"))
+    if state == "running" and read(job, "kill_pending", default=False):
+        return "kill pending (in native code)"
+    return state.replace("_", " ")
+
+
+def colour(job: Job[Any]) -> str:
+    """Give the CSS colour of the job's state."""
+    return _COLOURS.get(str(read(job, "state", "?")), _BAD_COLOUR)
+
+
+def elapsed_text(job: Job[Any]) -> str:
+    """Give the time the job has taken, for people."""
+    elapsed = read(job, "elapsed", None)
+    return duration(elapsed) if isinstance(elapsed, float | int) else ""
+
+
+def error_text(job: Job[Any]) -> str:
+    """Give the exception of a failed job in one line; empty for all other jobs."""
+    if read(job, "state", "?") != "failed":
+        return ""
+    try:
+        exc = job.exception(0)
+    except Exception:  # noqa: BLE001 - the display goes on without it
+        return ""
+    return "" if exc is None else summary(exc)
+
+
+def row(job: Job[Any]) -> Row:
+    """Make the row of one job."""
+    return Row(
+        num=str(read(job, "num", "?")),
+        state=state_text(job),
+        name=one_line(str(read(job, "name", "?")), _NAME_CELLS),
+        elapsed=elapsed_text(job),
+        progress=_progress(read(job, "progress", None)),
+        line=one_line(error_text(job) or _last_line(job), _LINE_CELLS),
+    )
+
+
+def text(manager: JobManager) -> str:
+    """Give the table as plain text, fitted to the width of the terminal; no line end at the end."""
+    jobs, counts = _snapshot(manager)
+    if not counts:
+        return "No jobs."
+    rows = [row(job) for job in jobs]
+    # The progress column appears when some job has something to put there.
+    columns = [i for i in range(len(_HEADER)) if i != _HEADER.index("progress") or any(r[i] for r in rows)]
+    lines = [_HEADER, *rows]
+    widths = {i: max(width(line[i]) for line in lines) for i in columns}
+    total = max(shutil.get_terminal_size((100, 24)).columns, _MIN_WIDTH)
+    last = columns[-1]
+    room = total - sum(widths[i] + 2 for i in columns if i != last) - 1
+    shown = [
+        "  ".join(
+            _fit(line[i], room) if i == last else padded(line[i], widths[i], right=i in (0, 3)) for i in columns
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([*shown, _counts(counts, len(jobs))])
+
+
+def html(manager: JobManager) -> str:
+    """Give the table as HTML; everything that comes from jobs is escaped."""
+    jobs, counts = _snapshot(manager)
+    if not counts:
+        return "<div>No jobs.</div>"
+    cell = "text-align:left;padding:2px 10px 2px 0;white-space:nowrap"
+    head = "".join(f'<th style="{cell}">{title}</th>' for title in _HEADER)
+    body = []
+    for job in jobs:
+        fields = list(row(job))
+        state = f'<span style="color:{colour(job)}">{escape(fields[1])}</span>'
+        # The output is the one that may be long: let it be cut by the page and not stretch it.
+        cells = [escape(fields[0]), state, *map(escape, fields[2:5]), f"<code>{escape(fields[5])}</code>"]
+        body.append("<tr>" + "".join(f'<td style="{cell}">{field}</td>' for field in cells) + "</tr>")
+    # The classes keep MathJax from reading `$` in a name as mathematics.
+    return (
+        '<div class="rjobs tex2jax_ignore mathjax_ignore" style="overflow-x:auto">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        f'<div style="opacity:0.7">{escape(_counts(counts, len(jobs)))}</div></div>'
+    )
+
+
+def _snapshot(manager: JobManager) -> tuple[list[Job[Any]], dict[str, int]]:
+    private: Any = manager  # the stub tells of the public names only
+    jobs, counts = private._snapshot(ROWS)
+    return jobs, {state: n for state, n in counts.items() if n}
+
+
+def _counts(counts: Mapping[str, int], shown: int) -> str:
+    known = [state for state in _STATES if state in counts]
+    parts = [f"{counts[state]:,} {state.replace('_', ' ')}" for state in [*known, *(set(counts) - set(known))]]
+    hidden = sum(counts.values()) - shown
+    more = f"{hidden:,} more not shown; " if hidden > 0 else ""
+    return more + ", ".join(parts)
+
+
+def _last_line(job: Job[Any]) -> str:
+    try:
+        tail = job.tail(1)
+    except Exception:  # noqa: BLE001 - the table goes on without it
+        return ""
+    return overwritten(tail.rstrip("\r\n"))
+
+
+def _progress(progress: Any) -> str:
+    done, total = getattr(progress, "done", None), getattr(progress, "total", None)
+    if done is None:
+        return ""
+    return one_line(f"{done}/{total}" if total else f"{done}", 16)
+
+
+def _fit(line: str, room: int) -> str:
+    # Cells and not characters: wide characters take two.
+    if width(line) <= room:
+        return line
+    while line and width(line) > room - 1:
+        line = line[:-1]
+    return line + "…"

@@ -1,0 +1,72 @@
+"""Worker threads: ordinary Python threads to everybody else, named after the job they run."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rjobs._rjobs import Job, Worker
+
+__rjobs_internal__ = True
+
+# Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
+# default recursion limit, 8 MiB do not. It is address space only until it is used.
+STACK_SIZE = 16 * 1024 * 1024
+
+_starting = threading.Lock()
+
+
+class WorkerThread(threading.Thread):
+    """Runs one worker's loop. Its name is the running job's while there is one."""
+
+    def __init__(self, worker: Worker, serial: int) -> None:
+        # A daemon, so that the interpreter does not join it: rjobs._lifecycle sees to the jobs at exit.
+        super().__init__(name=f"rjobs-{serial}", daemon=True)
+        self._worker = worker
+
+    @property
+    def rjobs_job(self) -> Job[Any] | None:
+        """The job that runs on this thread now."""
+        return self._worker.job
+
+    @property
+    def name(self) -> str:
+        """The running job's name, or the thread's own."""
+        # Asked for when it is read, so that a job costs nothing where nobody reads it.
+        worker = self.__dict__.get("_worker")
+        job = worker.job if worker is not None else None
+        return job.name if job is not None else self._name  # type: ignore[attr-defined, no-any-return]
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = str(name)
+
+    def run(self) -> None:
+        """Run jobs until the pool lets this worker go."""
+        self._worker.run()
+
+
+def start_worker(worker: Worker, serial: int) -> None:
+    """Start a thread for ``worker``. Raises RuntimeError when the system gives none."""
+    thread = WorkerThread(worker, serial)
+    with _starting:
+        before = threading.stack_size(STACK_SIZE)
+        try:
+            # Not the patched start of rjobs._capture: a worker belongs to no job, also when a job's `new` starts it.
+            _start(thread)
+        finally:
+            threading.stack_size(before)
+
+
+_start = threading.Thread.start
+
+
+def nothing() -> None:
+    """Do nothing: any bytecode lets an exception that was set for this thread arrive."""
+
+
+def after_fork_in_child() -> None:
+    """Make the lock new: another thread of the parent may have held it."""
+    global _starting  # noqa: PLW0603
+    _starting = threading.Lock()

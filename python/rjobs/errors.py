@@ -1,0 +1,38 @@
+"""Every exception class of rjobs. Imports nothing from the package, so that a worker never has to import."""
+
+from __future__ import annotations
+
+
+class JobError(Exception):
+    """Base of the errors that rjobs itself raises about a job or a manager."""
+
+
+class UnknownJob(JobError, KeyError):
+    """No job has this number: it was never given out, or the job was removed or flushed."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument; a sentence should be shown as a sentence.
+        return str(self.args[0]) if self.args else ""
+
+
+class JobRunning(JobError):
+    """The job has not ended yet, so what was asked (to remove it) cannot be done."""
+
+
+class ManagerClosed(JobError, RuntimeError):
+    """The manager was shut down, or belongs to the parent of a forked process: it takes no new jobs."""
+
+
+class JobKilled(BaseException):
+    """Raised inside a job that is killed, and by ``get()`` of such a job.
+
+    It derives from ``BaseException``, so that ``except Exception`` does not swallow it.
+    """
+
+
+class JobTimeout(JobKilled):
+    """Raised inside a job whose ``timeout=`` ran out, and by ``get()`` of such a job.
+
+    A ``JobKilled``, since a time-out ends a job by the same means. When only the *waiting* runs out
+    (``get(timeout=...)``), the builtin ``TimeoutError`` is raised instead and the job goes on.
+    """

@@ -1,0 +1,89 @@
+"""Notebook code as the work of a job: compiled as a cell is, run without the shell's own `run_cell`.
+
+`run_cell` is for one thread: it shares the displayhook, the execution count and the history. So the
+code goes through the shell's transformations, its compiler and its AST transformers here, at once and
+on the caller's thread (what does not compile never becomes a job), and only `exec` is left for the job.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Compiled notebook code: the statements, and the last expression, which gives the value."""
+
+    statements: CodeType | None
+    last: CodeType | None
+
+
+def compile_cell(shell: Any, code: str, written: str, *, first_line: int = 1) -> Cell | None:
+    """Compile notebook code (magics, `!commands` and top-level `await` included); None if it has no statement.
+
+    `written` is the magic as the user wrote it and tells this code from a cell of the same text.
+    `first_line` is where the code begins in the user's cell, so that tracebacks point to the right line.
+    Raises `SyntaxError`, or what an input transformer raises.
+    """
+    source = "\n" * (first_line - 1) + shell.transform_cell(code)
+    # The number of the cell that is running now, in IPython 8 as well as in 9.
+    filename = shell.compile.cache(source, shell.displayhook.prompt_count, raw_code=written)
+    module = shell.transform_ast(shell.compile.ast_parse(source, filename=filename))
+    body = list(module.body)
+    if not body:
+        return None
+    last = body.pop() if isinstance(body[-1], ast.Expr) else None
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if shell.autoawait else 0
+    with shell.compile.extra_flags(flags):
+        return Cell(
+            shell.compile(ast.Module(body, module.type_ignores), filename, "exec") if body else None,
+            shell.compile(ast.Expression(last.value), filename, "eval") if isinstance(last, ast.Expr) else None,
+        )
+
+
+def runner(shell: Any, cell: Cell, out: str | None) -> Callable[[], Any]:
+    """Make what the job calls: it runs the cell in the notebook's namespace and gives the last value.
+
+    For code with a top-level `await`, and where the value is itself a coroutine, the runner gives a
+    coroutine for the worker to run. `out` names a variable that gets the value; it is assigned before
+    the job counts as done, so that whoever waited for the job finds it.
+    """
+    namespaces = shell.user_global_ns, shell.user_ns
+
+    def finish(value: Any) -> Any:
+        if out is not None:
+            shell.user_ns[out] = value
+        return value
+
+    async def run_coroutine() -> Any:
+        __tracebackhide__ = "__ipython_bottom__"  # IPython shows the frames from here on
+        for code in (cell.statements, cell.last):
+            value = None if code is None else eval(code, *namespaces)  # noqa: S307 - that is the job
+            if inspect.iscoroutine(value):
+                value = await value
+        return finish(value)
+
+    async def await_value(value: Any) -> Any:
+        __tracebackhide__ = "__ipython_bottom__"
+        return finish(await value)
+
+    def run() -> Any:
+        __tracebackhide__ = "__ipython_bottom__"
+        if cell.statements is not None:
+            exec(cell.statements, *namespaces)  # noqa: S102 - that is the job
+        value = None if cell.last is None else eval(cell.last, *namespaces)  # noqa: S307
+        return await_value(value) if inspect.iscoroutine(value) else finish(value)
+
+    codes = [code for code in (cell.statements, cell.last) if code is not None]
+    return run_coroutine if any(map(_is_coroutine, codes)) else run
+
+
+def _is_coroutine(code: CodeType) -> bool:
+    return bool(code.co_flags & inspect.CO_COROUTINE)

@@ -1,0 +1,132 @@
+"""`display()` inside a job: kept in `job.outputs` and shown where the user asks, never under another cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.utils.capture import RichOutput
+
+from rjobs import current_job
+
+if TYPE_CHECKING:
+    from rjobs import Job
+    from rjobs.notebook.patches import Patches
+
+# The most outputs a job keeps; the oldest go first.
+LIMIT = 1000
+
+
+class JobOutput(RichOutput):  # type: ignore[misc]  # untyped in IPython 8
+    """One rich display of a job: show it with `display(output)` or `output.display()`.
+
+    Shown with `output.display()`, it goes on following the updates that the job makes to it.
+    """
+
+    shown = False
+
+    def display(self) -> None:
+        """Show it under the cell that asks for it."""
+        super().display()
+        self.shown = True
+
+
+def install(shell: Any, patches: Patches) -> None:
+    """Make the shell's displays know about jobs."""
+    publisher = shell.display_pub
+    publish, clear_output = publisher.publish, publisher.clear_output
+    # In a terminal a display is printed text, which reaches the job's output by itself.
+    front_end = getattr(shell, "kernel", None) is not None
+
+    def publish_or_keep(data: Any, metadata: Any = None, *args: Any, **kwargs: Any) -> Any:
+        job = current_job()
+        if job is None:
+            return publish(data, metadata, *args, **kwargs)
+        transient, update = kwargs.get("transient"), kwargs.get("update", False)
+        if _keep(job, data, metadata, transient, update=update) and front_end:
+            return publish(data, metadata, *args, **kwargs)
+        return None
+
+    def clear_shown_or_kept(*args: Any, **kwargs: Any) -> Any:
+        job = current_job()
+        if job is None:
+            return clear_output(*args, **kwargs)
+        _clear(job, wait=bool(args[0] if args else kwargs.get("wait", False)))
+        return None
+
+    patches.set(publisher, "publish", publish_or_keep)
+    patches.set(publisher, "clear_output", clear_shown_or_kept)
+    _guard_captures(patches)
+
+
+def _guard_captures(patches: Patches) -> None:
+    """Keep a job's displays out of what `%%capture` in a cell captures; a capture made by the job has them."""
+    cls = CapturingDisplayPublisher
+    init, publish, clear_output = cls.__init__, cls.publish, cls.clear_output
+
+    def remember_owner(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        self.rjobs_owner = _outputs(current_job())
+
+    def captures(publisher: Any) -> bool:
+        mine = _outputs(current_job())
+        return mine is None or getattr(publisher, "rjobs_owner", None) is mine
+
+    def publish_or_keep(self: Any, data: Any, metadata: Any = None, *args: Any, **kwargs: Any) -> Any:
+        job = current_job()
+        if job is None or captures(self):
+            return publish(self, data, metadata, *args, **kwargs)
+        _keep(job, data, metadata, kwargs.get("transient"), update=kwargs.get("update", False))
+        return None
+
+    def clear_shown_or_kept(self: Any, wait: bool = False) -> Any:  # noqa: FBT001, FBT002 - IPython's signature
+        job = current_job()
+        if job is None or captures(self):
+            return clear_output(self, wait)
+        _clear(job, wait=wait)
+        return None
+
+    patches.set(cls, "__init__", remember_owner)
+    patches.set(cls, "publish", publish_or_keep)
+    patches.set(cls, "clear_output", clear_shown_or_kept)
+
+
+def _outputs(job: Job[Any] | None) -> list[Any] | None:
+    private: Any = job  # the stub tells of the public names only
+    outputs: list[Any] | None = None if job is None else private._outputs_list()
+    return outputs
+
+
+# Lists that a `clear_output(wait=True)` wants emptied by the next display, by identity: an entry left
+# by a list that is gone can only empty a new one at its first display, when there is nothing in it.
+_waiting: set[int] = set()
+
+
+def _keep(job: Job[Any], data: Any, metadata: Any, transient: Any, *, update: bool) -> bool:
+    """Keep a display; True when the front end has to hear of it as well, since it shows what is updated."""
+    outputs = _outputs(job)
+    assert outputs is not None
+    display_id = (transient or {}).get("display_id")
+    if update:
+        kept = [output for output in outputs if output.transient.get("display_id") == display_id]
+        for output in kept:
+            output.data, output.metadata = dict(data), dict(metadata or {})
+        if kept:
+            return any(output.shown for output in kept)
+        # Somebody else's display, shown on purpose in a cell and handed to the job for updating.
+        return True
+    if id(outputs) in _waiting:
+        _waiting.discard(id(outputs))
+        outputs.clear()
+    outputs.append(JobOutput(dict(data), dict(metadata or {}), dict(transient or {})))
+    del outputs[:-LIMIT]
+    return False
+
+
+def _clear(job: Job[Any], *, wait: bool) -> None:
+    outputs = _outputs(job)
+    assert outputs is not None
+    if wait:
+        _waiting.add(id(outputs))
+    else:
+        outputs.clear()

@@ -1,0 +1,160 @@
+"""The magics: `%job`, `%%job` and `%jobs`."""
+
+from __future__ import annotations
+
+import tokenize
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.error import UsageError
+from IPython.core.magic import no_var_expand
+
+from rjobs.errors import UnknownJob
+from rjobs.notebook import cells
+from rjobs.notebook.completion import COMMANDS
+from rjobs.notebook.following import follow
+from rjobs.notebook.options import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rjobs import Job, JobManager
+    from rjobs.notebook.hiding import Hiding
+
+# Seconds that `%jobs kill` waits for all its jobs together.
+_KILL_WAIT = 5.0
+_TAIL_LINES = 10
+_LATER = ("fg", "stack", "panel")
+
+
+class JobMagics:
+    """The magics over one shell; which manager they use is asked for every time."""
+
+    def __init__(self, shell: Any, manager: Callable[[], JobManager], hiding: Hiding) -> None:
+        self._shell = shell
+        self._manager = manager
+        self._hiding = hiding
+
+    @no_var_expand
+    def job(self, line: str, cell: str | None = None) -> Job[Any]:
+        """Run code in the background: `%job [options] code`, or `%%job [options]` over a cell.
+
+        Gives the job at once. The code runs in the notebook's namespace as a cell does: statements,
+        assignments, `print`, magics, `!commands` and top-level `await`; the value of a last expression
+        is the job's result. What it prints or displays is kept by the job.
+
+        -n, --name NAME     what the job is called in the table
+        -t, --timeout S     end the job after S seconds of running
+        -o, --out VAR       assign the result to this variable when the job is done
+        -q, --quiet         show nothing (so does a `;` at the end of the code)
+        -f, --follow        stream the output here until the job ends; Ctrl-C detaches, the job goes on
+        --                  end of the options, for code that begins with a dash
+
+        Options stand before the code; the code is taken as it is written. A syntax error is raised at
+        once, and then there is no job.
+        """
+        options = parse(line)
+        if cell is None:
+            code, written = options.code, f"%job {line}"
+        else:
+            code, written = cell, f"%%job {line}".rstrip() + f"\n{cell}"
+            if options.code and not options.code.startswith("#"):
+                message = f"%%job takes only options on its first line; put the code below it: {options.code!r}"
+                raise UsageError(message)
+        # In `%%job` the code begins on the second line of the user's cell.
+        compiled = cells.compile_cell(self._shell, code, written, first_line=1 if cell is None else 2)
+        if compiled is None:
+            message = "%job needs code to run: %job [options] code, or %%job [options] with the code below it."
+            raise UsageError(message)
+        given = {"name": options.name, "timeout": options.timeout}
+        private: Any = self._manager()  # the stub tells of the public names only
+        job: Job[Any] = private._new_code(
+            cells.runner(self._shell, compiled, options.out),
+            code,
+            code=compiled.statements or compiled.last,
+            glob=self._shell.user_global_ns,
+            loc=self._shell.user_ns,
+            options={key: value for key, value in given.items() if value is not None},
+        )
+        if options.quiet or _silenced(code):
+            self._hiding.hide(job)
+        if options.follow:
+            follow(job)
+        return job
+
+    def jobs(self, line: str) -> None:
+        """Look after the jobs.
+
+        %jobs, %jobs status     the table
+        %jobs kill 1 2 | all    end these jobs; waits up to 5 seconds for them
+        %jobs tail 3 [n]        the last n lines (10) of the output of job 3
+        %jobs flush             forget the jobs that have ended
+        """
+        command, *words = line.split() or ["status"]
+        manager = self._manager()
+        if command == "status" and not words:
+            manager.status()
+        elif command == "flush" and not words:
+            manager.flush()
+        elif command == "kill" and words:
+            _kill(manager, words)
+        elif command == "tail" and len(words) in (1, 2):
+            lines = _number(words[1], "a number of lines") if len(words) > 1 else _TAIL_LINES
+            _print_text(_job(manager, words[0]).tail(lines))
+        elif command in COMMANDS:
+            message = "Usage: %jobs [status], %jobs kill NUMBER... | all, %jobs tail NUMBER [LINES], %jobs flush"
+            raise UsageError(message)
+        else:
+            later = " yet" if command in _LATER else ""
+            message = f"%jobs has no sub-command {command!r}{later}. There are: {', '.join(COMMANDS)}."
+            raise UsageError(message)
+
+
+def _silenced(code: str) -> bool:
+    """Say whether the code ends in a `;`, which in IPython silences the value."""
+    try:
+        return bool(DisplayHook.semicolon_at_end_of_expression(code))
+    except (tokenize.TokenError, SyntaxError):
+        return False  # magics and commands need not be made of Python's tokens
+
+
+def _number(word: str, what: str) -> int:
+    if not (word.isascii() and word.isdigit()):
+        message = f"%jobs: {word!r} is not {what}."
+        raise UsageError(message)
+    return int(word)
+
+
+def _job(manager: JobManager, word: str) -> Job[Any]:
+    try:
+        return manager[_number(word, "the number of a job")]
+    except (UnknownJob, OverflowError) as error:
+        message = f"%jobs: {error}"
+        raise UsageError(message) from None
+
+
+def _kill(manager: JobManager, words: list[str]) -> None:
+    if words == ["all"]:
+        jobs = [job for job in manager if not job.done()]
+        if not jobs:
+            print("No jobs are running.")  # noqa: T201 - the answer to the command
+    else:
+        # All of them are looked up before the first is killed.
+        jobs = [_job(manager, word) for word in dict.fromkeys(words)]
+    ended = {job.num for job in jobs if job.done()}
+    alive = [job for job in jobs if job.num not in ended]
+    for job in alive:
+        job.kill(timeout=0)
+    manager.wait(alive, timeout=_KILL_WAIT)
+    for job in jobs:
+        state = job.state.replace("_", " ")
+        if job.num in ended:
+            print(f"Job {job.num} had already ended: {state}.")  # noqa: T201
+        elif job.done():
+            print(f"Job {job.num}: {state}.")  # noqa: T201
+        else:
+            print(f"Job {job.num} has not ended yet: kill pending.")  # noqa: T201
+
+
+def _print_text(text: str) -> None:
+    print(text, end="" if text.endswith("\n") or not text else "\n")  # noqa: T201 - the answer to the command

@@ -1,0 +1,138 @@
+"""The options in front of the code of `%job`: read by hand, so that the code is never touched."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from dataclasses import dataclass
+
+from IPython.core.error import UsageError
+
+# What looks like an option: `--` alone, a long word, a run of letters, a letter with a number.
+# Everything else that begins with a dash is code: `-1 + 2`, `-f(x)`, `-x.real`.
+_OPTION = re.compile(
+    r"--(?P<long>[A-Za-z][A-Za-z-]*)?(?:(?<=[A-Za-z])=(?P<value>\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)"
+    r"|-(?P<letters>[A-Za-z]+)(?P<number>[0-9.][0-9.eE+-]*)?(?=\s|$)"
+)
+_VALUE = re.compile(r"\s+(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>\S+))(?=\s|$)")
+
+_LETTERS = {
+    "n": "name",
+    "t": "timeout",
+    "o": "out",
+    "q": "quiet",
+    "f": "follow",
+    "r": "retries",
+    "a": "after",
+    "p": "process",
+    "e": "every",
+    "l": "limit",
+}
+_WITH_VALUE = {"name", "timeout", "out"}
+_FLAGS = {"quiet", "follow"}
+_NOT_YET = {"retries", "after", "process", "on", "every", "limit", "profile"}
+_THERE_ARE = "There are -n/--name, -t/--timeout, -o/--out, -q/--quiet, -f/--follow"
+KNOWN = ("-n", "--name", "-t", "--timeout", "-o", "--out", "-q", "--quiet", "-f", "--follow")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the options of one `%job` say, and the code that follows them, as it was written."""
+
+    code: str
+    name: str | None = None
+    timeout: float | None = None
+    out: str | None = None
+    quiet: bool = False
+    follow: bool = False
+
+
+def parse(line: str) -> Options:
+    """Split a `%job` line into options and code.
+
+    Raises `UsageError` for an unknown option, one that is not there yet, a missing or a wrong value.
+    """
+    values: dict[str, str] = {}
+    flags: set[str] = set()
+    rest = line.lstrip()
+    while match := _OPTION.match(rest):
+        rest = rest[match.end() :]
+        if match["letters"] is None and match["long"] is None:  # `--`: what follows is code
+            break
+        for option, glued in _named(match):
+            if option in _FLAGS:
+                flags.add(option)
+            elif glued is not None:
+                values[option] = glued
+            else:
+                values[option], rest = _value(option, rest)
+        rest = rest.lstrip()
+    return Options(
+        code=rest.lstrip(),
+        name=values.get("name"),
+        timeout=_timeout(values["timeout"]) if "timeout" in values else None,
+        out=_variable(values["out"]) if "out" in values else None,
+        quiet="quiet" in flags,
+        follow="follow" in flags,
+    )
+
+
+def _named(match: re.Match[str]) -> list[tuple[str, str | None]]:
+    """Give the options of one word by their long names, each with the value written in the same word."""
+    if match["long"] is not None:
+        option, value = _known(match["long"], f"--{match['long']}"), match["value"]
+        if value is not None and option in _FLAGS:
+            message = f"%job --{option} takes no value."
+            raise UsageError(message)
+        if value is not None and value[:1] in ("'", '"'):
+            value = value[1:-1]
+        return [(option, value)]
+    letters, number = match["letters"], match["number"] or ""
+    options: list[tuple[str, str | None]] = []
+    for i, letter in enumerate(letters):
+        option = _known(_LETTERS.get(letter, ""), f"-{letter}")
+        if option in _WITH_VALUE:  # the rest of the word, or the next word
+            return [*options, (option, letters[i + 1 :] + number or None)]
+        options.append((option, None))
+    if number:
+        message = f"%job -{letters}{number}: -{letters[-1]} takes no value."
+        raise UsageError(message)
+    return options
+
+
+def _known(option: str, written: str) -> str:
+    if option in _NOT_YET:
+        message = f"%job {written}: not yet. {_THERE_ARE}."
+        raise UsageError(message)
+    if option not in _WITH_VALUE and option not in _FLAGS:
+        message = f"%job has no option {written}. {_THERE_ARE}; write `--` before code that begins with a dash."
+        raise UsageError(message)
+    return option
+
+
+def _value(option: str, rest: str) -> tuple[str, str]:
+    match = _VALUE.match(rest)
+    if match is None:
+        message = f"%job --{option} needs a value."
+        raise UsageError(message)
+    value = next(group for group in match.groups() if group is not None)
+    return value, rest[match.end() :]
+
+
+def _timeout(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (0 < seconds < math.inf):
+        message = f"%job --timeout needs a number of seconds above 0, not {text!r}."
+        raise UsageError(message)
+    return seconds
+
+
+def _variable(name: str) -> str:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        message = f"%job --out needs the name of a variable, not {name!r}."
+        raise UsageError(message)
+    return name

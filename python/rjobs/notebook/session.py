@@ -1,0 +1,102 @@
+"""The extension in one shell: what loading changes, and how unloading takes all of it back."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rjobs import JobManager
+from rjobs.notebook import commands, completion, displays, inputs, routing
+from rjobs.notebook.hiding import Hiding
+from rjobs.notebook.magics import JobMagics
+from rjobs.notebook.patches import Patches
+
+# The variable in the notebook's namespace.
+_VARIABLE: Final = "jobs"
+_MAGICS: Final = {"job": ("line", "cell"), "jobs": ("line",)}
+
+
+class Session:
+    """The extension, loaded into a shell. Made by `load`, ended by `unload`; not to be used after that."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._patches = Patches()
+        self._hiding = Hiding(shell)
+        self._magics = JobMagics(shell, self.manager, self._hiding)
+        self._functions = {"job": self._magics.job, "jobs": self._magics.jobs}
+        self._magics_before: dict[tuple[str, str], Any] = {}
+        self._completers: list[Any] = []
+        self._variable_before: list[Any] = []
+        self._own: JobManager | None = None
+
+    def manager(self) -> JobManager:
+        """Give the manager that the magics use: the one in the user's `jobs`, else the extension's own."""
+        user_ns = self._shell.user_ns
+        held = user_ns.get(_VARIABLE)
+        if isinstance(held, JobManager):
+            return held
+        if self._own is None:
+            self._own = JobManager()
+        if _VARIABLE not in user_ns:  # cleared by `%reset`
+            self._put(self._own)
+        return self._own
+
+    def load(self) -> None:
+        """Put `jobs` into the namespace, register the magics, and set the hooks."""
+        held = self._shell.user_ns.get(_VARIABLE)
+        if not isinstance(held, JobManager):
+            if _VARIABLE in self._shell.user_ns:
+                print(  # noqa: T201 - a variable of the user's changes its meaning
+                    f"rjobs: `{_VARIABLE}` is the job manager now; your {type(held).__name__} of that name "
+                    "comes back with %unload_ext rjobs."
+                )
+                self._variable_before = [held]
+            self._own = JobManager()
+            self._put(self._own)
+        displays.install(self._shell, self._patches)
+        commands.install(self._shell, self._patches)
+        routing.install(self._shell, self._patches)
+        inputs.install(self._shell)
+        self._hiding.install()
+        self._completers = completion.install(self._shell, self.manager)
+        self._register_magics()
+
+    def unload(self) -> None:
+        """Take everything back; jobs that run go on, and can be reached through what the user holds."""
+        self._restore_magics()
+        completion.uninstall(self._shell, self._completers)
+        self._hiding.uninstall()
+        inputs.uninstall(self._shell)
+        routing.uninstall(self._shell)
+        self._patches.undo()
+        if self._own is not None:
+            if self._shell.user_ns.get(_VARIABLE) is self._own:
+                self._shell.drop_by_id({_VARIABLE: self._own})
+                if self._variable_before:
+                    self._shell.user_ns[_VARIABLE] = self._variable_before[0]
+            self._own.shutdown(wait=False)
+
+    def _put(self, manager: JobManager) -> None:
+        # Not interactive: like `In` and `Out` it is not among what `%who` lists.
+        self._shell.push({_VARIABLE: manager}, interactive=False)
+
+    def _register_magics(self) -> None:
+        tables = self._shell.magics_manager.magics
+        for name, kinds in _MAGICS.items():
+            self._magics_before |= {(kind, name): tables[kind].get(name) for kind in kinds}
+            kind = "line_cell" if len(kinds) > 1 else kinds[0]
+            self._shell.register_magic_function(self._functions[name], kind, name)
+
+    def _restore_magics(self) -> None:
+        tables = self._shell.magics_manager.magics
+        for (kind, name), before in self._magics_before.items():
+            if tables[kind].get(name) != self._functions[name]:
+                continue  # the user has put another one in its place
+            if before is None:
+                del tables[kind][name]
+            else:
+                tables[kind][name] = before
+        user_magics = self._shell.magics_manager.user_magics
+        for name, function in self._functions.items():
+            if vars(user_magics).get(name) == function:
+                delattr(user_magics, name)

@@ -1,0 +1,138 @@
+"""Runs the project's checks, stage by stage, each with its time.
+
+    python3 scripts/check.py                 everything: what `make test` runs
+    python3 scripts/check.py lint types rust only these kinds of stages
+    python3 scripts/check.py pytest --this   the tests on this interpreter alone; what follows `--` goes to pytest
+
+A stage that fails does not keep the others from running; the exit code is 1 when any failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import envs
+import interpreters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+KINDS = ("lint", "types", "rust", "pytest")
+PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts")
+
+Stage = tuple[str, "Callable[[], None]"]
+
+
+def lint(env: envs.Env) -> Iterator[Stage]:
+    """Formatting and lints of both languages."""
+    yield "cargo fmt", lambda: env.run("cargo", "fmt", "--check")
+    yield "clippy", lambda: env.run("cargo", "clippy", "--all-targets", "--quiet", "--", "-D", "warnings")
+    yield "ruff check", lambda: env.run(env.bin / "ruff", "check", *PYTHON_FOLDERS)
+    yield "ruff format", lambda: env.run(env.bin / "ruff", "format", "--check", *PYTHON_FOLDERS)
+
+
+def types(env: envs.Env) -> Iterator[Stage]:
+    """Static types of the shim, and the stub against the built extension."""
+    yield "mypy --strict", lambda: env.run(env.python, "-m", "mypy")
+    allowed = "scripts/stubtest-allowlist.txt"
+    yield (
+        "stubtest",
+        lambda: env.run(env.python, "-m", "mypy.stubtest", "rjobs._rjobs", "--allowlist", allowed),
+    )
+
+
+def rust(env: envs.Env) -> Iterator[Stage]:
+    """The core's own tests; they start no Python."""
+
+    def cargo_test() -> None:
+        variables = envs.libpython_variables(env)
+        commands = [["cargo", "test", "--quiet"]]
+        if shutil.which("cargo-nextest"):
+            commands = [["cargo", "nextest", "run"], ["cargo", "test", "--quiet", "--doc"]]
+        for command in commands:
+            subprocess.run(command, cwd=envs.ROOT, env=variables, check=True)
+
+    yield "cargo test", cargo_test
+
+
+def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[Stage]:
+    """The Python tests, on every interpreter found or on this one alone."""
+
+    def test(env: envs.Env) -> None:
+        if env != primary:
+            env.ensure("test")
+            env.build(quick=True)
+        env.run(env.python, "-m", "pytest", *(extra or ["-q"]))
+
+    found = {primary.tag: primary.base} if this_only else interpreters.find()
+    for tag in () if this_only else interpreters.WANTED:
+        if tag not in found:
+            print(f"CPython {tag} is not on this machine: its tests are skipped", flush=True)
+    for tag, base in found.items():
+        env = primary if tag == primary.tag else envs.Env(tag, base)
+        yield f"pytest on {tag}", lambda env=env: test(env)
+
+
+def run(stages: Iterator[Stage]) -> list[str]:
+    """Run the stages; the names of those that failed."""
+    failed = []
+    for name, stage in stages:
+        print(f"\n== {name}", flush=True)
+        started = time.monotonic()
+        try:
+            stage()
+        except (subprocess.CalledProcessError, OSError) as error:
+            failed.append(name)
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+        verdict = "FAILED" if name in failed else "ok"
+        print(f"-- {name}: {verdict} in {time.monotonic() - started:.0f} s", flush=True)
+    return failed
+
+
+def main() -> int:
+    """Prepare this interpreter's environment, then run the stages asked for."""
+    own, extra = sys.argv[1:], []
+    if "--" in own:
+        at = own.index("--")
+        own, extra = own[:at], own[at + 1 :]
+    parser = argparse.ArgumentParser(description="Run the project's checks.")
+    parser.add_argument("kinds", nargs="*", metavar="kind", help=f"{', '.join(KINDS)}; default: all")
+    parser.add_argument("--this", action="store_true", help="tests on this interpreter only")
+    parser.add_argument("--quick", action="store_true", help="build without link-time optimisation")
+    options = parser.parse_args(own)
+    kinds = options.kinds or KINDS
+    if unknown := set(kinds).difference(KINDS):
+        parser.error(f"no such kind: {', '.join(sorted(unknown))}")
+
+    started = time.monotonic()
+    env = envs.this_env()
+
+    def setup() -> None:
+        env.ensure("test", *(() if kinds == ["pytest"] else ("notebook", "dev")))
+        if {"types", "pytest"}.intersection(kinds):
+            env.build(quick=options.quick)
+
+    def stages() -> Iterator[Stage]:
+        if "lint" in kinds:
+            yield from lint(env)
+        if "types" in kinds:
+            yield from types(env)
+        if "rust" in kinds:
+            yield from rust(env)
+        if "pytest" in kinds:
+            yield from pytest(env, extra, this_only=options.this)
+
+    failed = run(iter([(f"setup of {env.tag}", setup)])) or run(stages())
+    minutes = (time.monotonic() - started) / 60
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "all stages ok"
+    print(f"\n{verdict} ({minutes:.1f} minutes)", flush=True)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

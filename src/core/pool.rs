@@ -1,0 +1,207 @@
+//! The queue, and how many workers there should be: who is woken, who is started, who goes home.
+//!
+//! The pool starts no thread itself. It says when one is missing ([`Admission::NeedsWorker`]), and the caller, who knows
+//! what a worker is, starts it; the worker then calls [`Pool::pop`] and [`Pool::park`] in turn.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+/// A queue of `T` and the count of its workers.
+#[derive(Debug)]
+pub struct Pool<T> {
+    crew: Mutex<Crew<T>>,
+    work_came: Condvar,
+    max_workers: usize,
+    idle_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Crew<T> {
+    queue: VecDeque<T>,
+    /// All of them: parked, rising and busy.
+    workers: usize,
+    /// Blocked in `park`, and not signalled yet.
+    parked: usize,
+    /// Signalled or just started, and not yet at their first `pop`: they will take a job soon.
+    rising: usize,
+    closed: bool,
+}
+
+/// What `push` did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// A worker will see to it.
+    Queued,
+    /// Queued, and the caller must start one more worker, or call [`Pool::worker_gone`] when it cannot.
+    NeedsWorker,
+}
+
+/// The pool takes no more work; here it is back.
+#[derive(Debug)]
+pub struct Closed<T>(pub T);
+
+/// What a worker that found nothing should do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Look into the queue again.
+    Work,
+    /// End: the pool closed, or nothing came for the whole idle time. The worker is no longer counted.
+    Leave,
+}
+
+impl<T> Pool<T> {
+    /// A pool without workers. `max_workers` of them at most; one that finds no work for `idle_timeout` leaves.
+    pub fn new(max_workers: usize, idle_timeout: Duration) -> Self {
+        let crew = Crew {
+            queue: VecDeque::new(),
+            workers: 0,
+            parked: 0,
+            rising: 0,
+            closed: false,
+        };
+        Self {
+            crew: Mutex::new(crew),
+            work_came: Condvar::new(),
+            max_workers,
+            idle_timeout,
+        }
+    }
+
+    /// The bound on workers.
+    pub fn max_workers(&self) -> usize {
+        self.max_workers
+    }
+
+    /// Workers there are now, idle ones included.
+    pub fn workers(&self) -> usize {
+        self.crew.lock().workers
+    }
+
+    /// True once `close` was called.
+    pub fn is_closed(&self) -> bool {
+        self.crew.lock().closed
+    }
+
+    /// Put work at the end of the queue.
+    ///
+    /// At most one worker is on its way up at a time; each that arrives calls the next while work is left. So a burst of
+    /// tiny jobs wakes few threads, and a burst of long ones soon wakes all.
+    ///
+    /// # Errors
+    /// The pool is closed; the work comes back.
+    pub fn push(&self, item: T) -> Result<Admission, Closed<T>> {
+        let mut crew = self.crew.lock();
+        if crew.closed {
+            return Err(Closed(item));
+        }
+        crew.queue.push_back(item);
+        if crew.queue.len() > crew.parked + crew.rising && crew.workers < self.max_workers {
+            crew.workers += 1;
+            crew.rising += 1;
+            return Ok(Admission::NeedsWorker);
+        }
+        self.call_one(&mut crew);
+        Ok(Admission::Queued)
+    }
+
+    /// The next piece of work, without blocking. `arriving`: the worker was started or came from `park` since its last call.
+    pub fn pop(&self, arriving: bool) -> Option<T> {
+        let mut crew = self.crew.lock();
+        if arriving {
+            crew.rising -= 1;
+        }
+        let item = crew.queue.pop_front();
+        if !crew.queue.is_empty() {
+            self.call_one(&mut crew);
+        }
+        item
+    }
+
+    /// Block until there is work, the pool closes, or the idle time is over. Call it detached from the interpreter.
+    pub fn park(&self) -> Wake {
+        let mut crew = self.crew.lock();
+        if crew.queue.is_empty() && !crew.closed {
+            crew.parked += 1;
+            if self
+                .work_came
+                .wait_for(&mut crew, self.idle_timeout)
+                .timed_out()
+            {
+                // Says "timed out" only to who was not notified, so this worker is still counted as parked.
+                crew.parked -= 1;
+                if crew.queue.is_empty() {
+                    crew.workers -= 1;
+                    return Wake::Leave;
+                }
+                crew.rising += 1;
+                return Wake::Work;
+            }
+            // Who notified us moved us from parked to rising.
+        } else {
+            crew.rising += 1;
+        }
+        if crew.closed && crew.queue.is_empty() {
+            crew.rising -= 1;
+            crew.workers -= 1;
+            return Wake::Leave;
+        }
+        Wake::Work
+    }
+
+    /// A worker that was asked for did not come (it could not be started), or ended outside of `park`.
+    /// True when there is no worker left at all.
+    pub fn worker_gone(&self, before_arriving: bool) -> bool {
+        let mut crew = self.crew.lock();
+        crew.workers -= 1;
+        if before_arriving {
+            crew.rising -= 1;
+        }
+        crew.workers == 0
+    }
+
+    /// Take no more work. Workers finish what is queued and leave.
+    pub fn close(&self) {
+        let mut crew = self.crew.lock();
+        crew.closed = true;
+        let woken = self.work_came.notify_all();
+        crew.parked -= woken;
+        crew.rising += woken;
+    }
+
+    /// Take no more work and wake nobody: for the end of the process, where a worker that comes up is in the way.
+    pub fn close_silently(&self) {
+        self.crew.lock().closed = true;
+    }
+
+    /// Empty the queue into the caller's hands, in its order.
+    pub fn take_queue(&self) -> VecDeque<T> {
+        std::mem::take(&mut self.crew.lock().queue)
+    }
+
+    /// Take from the queue the last item for which `is_it` holds. It runs under the lock: no Python.
+    pub fn withdraw(&self, is_it: impl FnMut(&T) -> bool) -> Option<T> {
+        let mut crew = self.crew.lock();
+        let index = crew.queue.iter().rposition(is_it)?;
+        crew.queue.remove(index)
+    }
+
+    /// Call `visit` on each queued item, unless another thread holds the queue just now.
+    pub fn try_each<E>(&self, visit: impl FnMut(&T) -> Result<(), E>) -> Result<(), E> {
+        self.crew
+            .try_lock()
+            .map_or(Ok(()), |crew| crew.queue.iter().try_for_each(visit))
+    }
+
+    fn call_one(&self, crew: &mut Crew<T>) {
+        // A parked worker whose time ran out this moment is not notified (false): it finds the work by itself.
+        if crew.parked > 0 && crew.rising == 0 && self.work_came.notify_one() {
+            crew.parked -= 1;
+            crew.rising += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod test;

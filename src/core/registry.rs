@@ -1,0 +1,208 @@
+//! Jobs by number.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// Keeps `T` by numbers that count from 0 and are never reused.
+///
+/// Nothing is dropped in here: what leaves is handed to the caller, who may need the interpreter for it.
+#[derive(Debug)]
+pub struct Registry<T> {
+    next: AtomicU64,
+    kept: Mutex<Kept<T>>,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    /// The number of `slots[0]`.
+    first: u64,
+    /// Numbers given out and not removed; the front is never empty, so a flush gives the memory back.
+    slots: VecDeque<Option<T>>,
+    len: usize,
+}
+
+impl<T> Default for Registry<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Registry<T> {
+    /// An empty registry.
+    pub const fn new() -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            kept: Mutex::new(Kept {
+                first: 0,
+                slots: VecDeque::new(),
+                len: 0,
+            }),
+        }
+    }
+
+    /// The next number. It is used up even when nothing is inserted under it.
+    pub fn reserve(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Keep `item` under a number that was reserved.
+    pub fn insert(&self, number: u64, item: T) {
+        let mut kept = self.kept.lock();
+        if kept.slots.is_empty() {
+            kept.first = number;
+        }
+        // Reserved numbers may come in out of order, from several threads.
+        while number < kept.first {
+            kept.slots.push_front(None);
+            kept.first -= 1;
+        }
+        let index = index(number - kept.first);
+        while kept.slots.len() <= index {
+            kept.slots.push_back(None);
+        }
+        debug_assert!(kept.slots[index].is_none(), "number {number} is in use");
+        kept.slots[index] = Some(item);
+        kept.len += 1;
+    }
+
+    /// What `read` makes of the item under `number`; None for an unknown one. `read` runs under the lock: no Python.
+    pub fn with<R>(&self, number: u64, read: impl FnOnce(&T) -> R) -> Option<R> {
+        let kept = self.kept.lock();
+        let index = index(number.checked_sub(kept.first)?);
+        kept.slots.get(index)?.as_ref().map(read)
+    }
+
+    /// Forget the item under `number` and hand it over.
+    pub fn remove(&self, number: u64) -> Option<T> {
+        let mut kept = self.kept.lock();
+        let index = index(number.checked_sub(kept.first)?);
+        let item = kept.slots.get_mut(index)?.take()?;
+        kept.len -= 1;
+        kept.trim();
+        Some(item)
+    }
+
+    /// Forget every item for which `leaves` holds, and hand them over in the order of their numbers.
+    /// `leaves` runs under the lock: no Python.
+    pub fn remove_where(&self, mut leaves: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut kept = self.kept.lock();
+        let mut gone = Vec::new();
+        for slot in &mut kept.slots {
+            if slot.as_ref().is_some_and(&mut leaves) {
+                gone.extend(slot.take());
+            }
+        }
+        kept.len -= gone.len();
+        kept.trim();
+        gone
+    }
+
+    /// What `pick` makes of each item, in the order of their numbers. `pick` runs under the lock: no Python.
+    pub fn collect<R>(&self, pick: impl FnMut(&T) -> Option<R>) -> Vec<R> {
+        self.kept
+            .lock()
+            .slots
+            .iter()
+            .flatten()
+            .filter_map(pick)
+            .collect()
+    }
+
+    /// The same from the newest down, until `pick` has given `limit` of them.
+    pub fn collect_newest<R>(&self, limit: usize, pick: impl FnMut(&T) -> Option<R>) -> Vec<R> {
+        let kept = self.kept.lock();
+        kept.slots
+            .iter()
+            .rev()
+            .flatten()
+            .filter_map(pick)
+            .take(limit)
+            .collect()
+    }
+
+    /// Call `visit` on each item, unless another thread holds the registry just now; false then.
+    pub fn try_each<E>(&self, mut visit: impl FnMut(&T) -> Result<(), E>) -> Result<bool, E> {
+        let Some(kept) = self.kept.try_lock() else {
+            return Ok(false);
+        };
+        for item in kept.slots.iter().flatten() {
+            visit(item)?;
+        }
+        Ok(true)
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.kept.lock().len
+    }
+
+    /// True when none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Kept<T> {
+    fn trim(&mut self) {
+        while let Some(None) = self.slots.front() {
+            self.slots.pop_front();
+            self.first += 1;
+        }
+        if self.slots.is_empty() {
+            self.slots.shrink_to_fit();
+        }
+    }
+}
+
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod test {
+    use super::Registry;
+
+    #[test]
+    fn numbers_count_from_zero_and_are_never_reused() {
+        let registry = Registry::new();
+        let numbers: Vec<u64> = (0..3).map(|_| registry.reserve()).collect();
+        assert_eq!(numbers, [0, 1, 2]);
+        for number in numbers {
+            registry.insert(number, number);
+        }
+        assert_eq!(registry.remove_where(|_| true), [0, 1, 2]);
+        assert!(registry.is_empty());
+        assert_eq!(registry.reserve(), 3);
+    }
+
+    #[test]
+    fn reserved_numbers_may_come_in_any_order() {
+        let registry = Registry::new();
+        for number in [4, 2, 7, 3] {
+            registry.insert(number, number * 10);
+        }
+        assert_eq!(registry.collect(|item| Some(*item)), [20, 30, 40, 70]);
+        assert_eq!(registry.collect_newest(2, |item| Some(*item)), [70, 40]);
+        assert_eq!(registry.with(5, |item| *item), None);
+        assert_eq!(registry.with(0, |item| *item), None);
+        assert_eq!(registry.with(7, |item| *item), Some(70));
+        assert_eq!(registry.len(), 4);
+    }
+
+    #[test]
+    fn what_is_removed_is_handed_over_once_and_its_memory_is_given_back() {
+        let registry = Registry::new();
+        for number in 0..1000 {
+            registry.insert(number, number);
+        }
+        assert_eq!(registry.remove(500), Some(500));
+        assert_eq!(registry.remove(500), None);
+        assert_eq!(registry.remove_where(|item| *item < 900).len(), 899);
+        assert_eq!(registry.kept.lock().slots.len(), 100);
+        assert_eq!(registry.with(899, |item| *item), None);
+        assert_eq!(registry.with(900, |item| *item), Some(900));
+        assert_eq!(registry.remove(u64::MAX), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Deadlines: one thread that sleeps until the next of them, started by the first and gone when none is left.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+/// Calls `fire` with each `T` when its time has come, on the timers' own thread.
+pub struct Timers<T> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    due: Mutex<Due<T>>,
+    changed: Condvar,
+    fire: fn(T),
+}
+
+struct Due<T> {
+    /// Ordered by time; the counter tells apart those of the same moment.
+    by_time: BTreeMap<Key, T>,
+    next: u64,
+    has_thread: bool,
+}
+
+/// What a deadline is taken back by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(Instant, u64);
+
+impl<T> std::fmt::Debug for Timers<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Timers").finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + 'static> Timers<T> {
+    /// No deadlines, and no thread.
+    pub fn new(fire: fn(T)) -> Self {
+        let due = Due {
+            by_time: BTreeMap::new(),
+            next: 0,
+            has_thread: false,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                due: Mutex::new(due),
+                changed: Condvar::new(),
+                fire,
+            }),
+        }
+    }
+
+    /// Fire `item` at `when`.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn add(&self, when: Instant, item: T) -> io::Result<Key> {
+        let mut due = self.shared.due.lock();
+        let key = Key(when, due.next);
+        due.next += 1;
+        let is_next = due.by_time.keys().next().is_none_or(|first| key < *first);
+        due.by_time.insert(key, item);
+        if !due.has_thread {
+            let shared = Arc::clone(&self.shared);
+            if let Err(error) = thread::Builder::new()
+                .name("rjobs-timers".into())
+                .spawn(move || shared.run())
+            {
+                due.by_time.remove(&key);
+                return Err(error);
+            }
+            due.has_thread = true;
+        } else if is_next {
+            self.shared.changed.notify_one();
+        }
+        Ok(key)
+    }
+
+    /// Take a deadline back; None when it has fired, or is firing just now.
+    pub fn remove(&self, key: Key) -> Option<T> {
+        // The thread is not woken: at worst it looks once in vain, at the time that was removed.
+        self.shared.due.lock().by_time.remove(&key)
+    }
+
+    /// Deadlines that have not fired.
+    pub fn len(&self) -> usize {
+        self.shared.due.lock().by_time.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Shared<T> {
+    fn run(&self) {
+        let mut due = self.due.lock();
+        while let Some(first) = due.by_time.keys().next().copied() {
+            if first.0 > Instant::now() {
+                self.changed.wait_until(&mut due, first.0);
+                continue;
+            }
+            if let Some(item) = due.by_time.remove(&first) {
+                drop(due);
+                (self.fire)(item);
+                due = self.due.lock();
+            }
+        }
+        // Under the lock, so that who adds next sees it and starts another.
+        due.has_thread = false;
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use std::time::{Duration, Instant};
+
+    use crossbeam_channel::{Sender, unbounded};
+
+    use super::Timers;
+
+    fn fire((sender, name): (Sender<&'static str>, &'static str)) {
+        sender.send(name).unwrap();
+    }
+
+    #[test]
+    fn they_fire_in_the_order_of_their_times_and_the_thread_goes_and_comes_back() {
+        let timers = Timers::new(fire);
+        let (sender, receiver) = unbounded();
+        for _ in 0..3 {
+            let now = Instant::now();
+            for (after, name) in [(30, "third"), (10, "first"), (20, "second")] {
+                timers
+                    .add(now + Duration::from_millis(after), (sender.clone(), name))
+                    .unwrap();
+            }
+            let order: Vec<_> = receiver.iter().take(3).collect();
+            assert_eq!(order, ["first", "second", "third"]);
+            assert!(timers.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_was_taken_back_does_not_fire() {
+        let timers = Timers::new(fire);
+        let (sender, receiver) = unbounded();
+        let now = Instant::now();
+        let key = timers
+            .add(now + Duration::from_millis(5), (sender.clone(), "wrong"))
+            .unwrap();
+        timers
+            .add(now + Duration::from_millis(10), (sender, "right"))
+            .unwrap();
+        assert!(timers.remove(key).is_some());
+        assert!(timers.remove(key).is_none());
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["right"]);
+    }
+}

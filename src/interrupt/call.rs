@@ -1,0 +1,100 @@
+//! Calling what a job is made of, with a worker's thread under it that must survive the end of the interpreter.
+
+use pyo3::exceptions::PyBaseException;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+// PyO3 declares these as "C", across which nothing may unwind. Up to CPython 3.13 a thread that wants the interpreter back
+// while it finalizes is ended by `pthread_exit`, which unwinds: across "C" that is "FATAL: exception not rethrown".
+#[allow(clashing_extern_declarations)]
+unsafe extern "C-unwind" {
+    fn PyObject_Call(
+        callable: *mut ffi::PyObject,
+        args: *mut ffi::PyObject,
+        kwargs: *mut ffi::PyObject,
+    ) -> *mut ffi::PyObject;
+    fn Py_DecRef(object: *mut ffi::PyObject);
+}
+
+/// Stops this thread for good when it is unwound, so that no frame above is. The process is about to end; no lock of ours
+/// and not the interpreter is held here.
+struct ParkOnUnwind;
+
+impl Drop for ParkOnUnwind {
+    fn drop(&mut self) {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+/// `callable(*args, **kwargs)`; the exception is the object itself, normalized, with its traceback.
+pub(crate) fn call<'py>(
+    callable: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> Result<Bound<'py, PyAny>, Bound<'py, PyBaseException>> {
+    let py = callable.py();
+    let guard = ParkOnUnwind;
+    // SAFETY: attached, as the arguments show, which are a callable or not (then it raises), a tuple, and a dict or NULL,
+    // all kept alive by the caller.
+    let result = unsafe {
+        PyObject_Call(
+            callable.as_ptr(),
+            args.as_ptr(),
+            kwargs.map_or(std::ptr::null_mut(), |kwargs| kwargs.as_ptr()),
+        )
+    };
+    std::mem::forget(guard);
+    // SAFETY: a new reference, or NULL.
+    unsafe { Bound::from_owned_ptr_or_opt(py, result) }.ok_or_else(|| raised(py))
+}
+
+/// The exception that is set, taken off the thread.
+///
+/// Not `PyErr::take`, which resumes a panic where a job raised the exception of one: a panic in one job is that job's
+/// failure, like any exception.
+fn raised(py: Python<'_>) -> Bound<'_, PyBaseException> {
+    #[cfg(Py_3_12)]
+    // SAFETY: attached; the result is a new reference to a normalized exception, or NULL.
+    let exception = unsafe {
+        let exception = ffi::PyErr_GetRaisedException();
+        Bound::from_owned_ptr_or_opt(py, exception)
+    };
+    #[cfg(not(Py_3_12))]
+    let exception = {
+        let (mut kind, mut value, mut traceback) = (
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        );
+        // SAFETY: attached; the three are new references or NULL, and normalizing replaces them by such.
+        unsafe {
+            ffi::PyErr_Fetch(&raw mut kind, &raw mut value, &raw mut traceback);
+            ffi::PyErr_NormalizeException(&raw mut kind, &raw mut value, &raw mut traceback);
+            if !value.is_null() && !traceback.is_null() {
+                ffi::PyException_SetTraceback(value, traceback);
+            }
+            ffi::Py_XDECREF(kind);
+            ffi::Py_XDECREF(traceback);
+            Bound::from_owned_ptr_or_opt(py, value)
+        }
+    };
+    exception
+        .and_then(|exception| exception.cast_into().ok())
+        .unwrap_or_else(|| {
+            let error = pyo3::exceptions::PySystemError::new_err(
+                "the call failed without saying why (a fault of the called extension)",
+            );
+            error.into_value(py).into_bound(py)
+        })
+}
+
+/// Let go of an object on a worker: its finalizers may run Python code, so the same guard is needed.
+pub(crate) fn release<T>(object: Bound<'_, T>) {
+    let guard = ParkOnUnwind;
+    // SAFETY: attached, as the object shows; its reference is given away.
+    unsafe { Py_DecRef(object.into_ptr()) };
+    std::mem::forget(guard);
+}

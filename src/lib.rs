@@ -1,0 +1,36 @@
+//! `rjobs._rjobs`: the module that Python imports. A table of contents and nothing else.
+
+pub mod core;
+mod interrupt;
+mod py;
+
+#[pyo3::pymodule(gil_used = false)]
+mod _rjobs {
+    #[pymodule_export]
+    use crate::py::as_completed::AsCompleted;
+    #[pymodule_export]
+    use crate::py::current::{adopt, current_job, job_write, refuse_input};
+    #[pymodule_export]
+    use crate::py::exit::{_after_fork_in_child, _at_exit};
+    #[pymodule_export]
+    use crate::py::follow::Follow;
+    #[pymodule_export]
+    use crate::py::job::Job;
+    #[pymodule_export]
+    use crate::py::kill::kill_thread;
+    #[pymodule_export]
+    use crate::py::log::_panic;
+    #[pymodule_export]
+    use crate::py::manager::JobManager;
+    #[pymodule_export]
+    use crate::py::streams::{StreamHook, forget_streams};
+    #[pymodule_export]
+    use crate::py::view::ManagerView;
+    #[pymodule_export]
+    use crate::py::worker::Worker;
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::py::init(module)
+    }
+}

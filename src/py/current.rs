@@ -1,0 +1,83 @@
+//! Which job the calling thread or task works for.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::job::Job;
+use crate::interrupt::context::ContextVar;
+
+/// A context variable, so that it travels with `asyncio` tasks, `asyncio.to_thread` and `run_coroutine_threadsafe`.
+/// Threads that a job starts get it from `rjobs._capture`.
+static CURRENT: ContextVar = ContextVar::new(c"rjobs.current_job");
+
+pub(crate) fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    CURRENT.object(py)
+}
+
+pub(crate) fn set(job: &Bound<'_, Job>) -> PyResult<()> {
+    CURRENT.set(job.as_any())
+}
+
+/// The current job, if there is one and this is the process it runs in: the child of a fork works for itself.
+pub(crate) fn job(py: Python<'_>) -> PyResult<Option<Bound<'_, Job>>> {
+    let Some(job) = CURRENT.get(py)? else {
+        return Ok(None);
+    };
+    let job = job.cast_into::<Job>()?;
+    Ok(Some(job).filter(|job| job.get().house.is_here()))
+}
+
+/// The job that a worker thread runs now, by the thread's ident.
+pub(crate) fn running_on<'py>(
+    py: Python<'py>,
+    ident: std::ffi::c_ulong,
+) -> PyResult<Option<Bound<'py, Job>>> {
+    let threads = py.import("threading")?.call_method0("enumerate")?;
+    for thread in threads.try_iter()? {
+        let thread = thread?;
+        if thread.getattr("ident")?.extract::<std::ffi::c_ulong>().ok() == Some(ident) {
+            let job = thread
+                .getattr_opt("rjobs_job")?
+                .filter(|job| !job.is_none());
+            return Ok(job.map(|job| job.cast_into::<Job>()).transpose()?);
+        }
+    }
+    Ok(None)
+}
+
+/// The job that the calling thread or asyncio task works for, or None outside of any job.
+///
+/// Threads and tasks that a job starts work for it too. Does not block.
+#[pyfunction]
+pub(crate) fn current_job(py: Python<'_>) -> PyResult<Option<Bound<'_, Job>>> {
+    job(py)
+}
+
+/// Append text to the output of the current job; False, and nothing done, where there is none.
+#[pyfunction]
+#[pyo3(signature = (text, /))]
+pub(crate) fn job_write(text: &Bound<'_, PyString>) -> PyResult<bool> {
+    let Some(job) = job(text.py())? else {
+        return Ok(false);
+    };
+    job.get().write(text.to_string_lossy().as_bytes());
+    Ok(true)
+}
+
+/// Make the calling thread work for `job` from here on: for threads that a job starts.
+#[pyfunction]
+#[pyo3(signature = (job, /))]
+pub(crate) fn adopt(job: &Bound<'_, Job>) -> PyResult<()> {
+    set(job)
+}
+
+/// Raise if there is a current job: nobody could answer it.
+#[pyfunction]
+pub(crate) fn refuse_input(py: Python<'_>) -> PyResult<()> {
+    let Some(job) = job(py)? else { return Ok(()) };
+    Err(PyRuntimeError::new_err(format!(
+        "job {} asked for input, but a background job has no keyboard: pass the value as an argument",
+        job.get().record.number()
+    )))
+}

@@ -1,0 +1,47 @@
+//! The exception classes, which are Python's, and the words of our errors.
+
+use pyo3::import_exception;
+use pyo3::prelude::*;
+
+import_exception!(rjobs.errors, JobError);
+import_exception!(rjobs.errors, JobKilled);
+import_exception!(rjobs.errors, JobRunning);
+import_exception!(rjobs.errors, JobTimeout);
+import_exception!(rjobs.errors, ManagerClosed);
+import_exception!(rjobs.errors, UnknownJob);
+import_exception!(concurrent.futures, CancelledError);
+
+/// Import the classes of the package.
+pub(crate) fn touch(py: Python<'_>) {
+    for class in [
+        py.get_type::<JobError>(),
+        py.get_type::<JobKilled>(),
+        py.get_type::<JobRunning>(),
+        py.get_type::<JobTimeout>(),
+        py.get_type::<ManagerClosed>(),
+        py.get_type::<UnknownJob>(),
+    ] {
+        drop(class);
+    }
+}
+
+/// No job has this number.
+pub(crate) fn unknown_job(number: impl std::fmt::Display) -> PyErr {
+    UnknownJob::new_err(format!(
+        "job {number} is not known here: see jobs.status() for those that are"
+    ))
+}
+
+/// The manager was shut down.
+pub(crate) fn closed() -> PyErr {
+    ManagerClosed::new_err(
+        "this manager was shut down and takes no new jobs: make another JobManager",
+    )
+}
+
+/// The process was forked, and the manager's threads are not in this one.
+pub(crate) fn of_the_parent() -> PyErr {
+    ManagerClosed::new_err(
+        "this manager belongs to the parent process, whose threads a fork does not copy: make a new JobManager here",
+    )
+}

@@ -1,0 +1,103 @@
+//! What a manager, its jobs and its workers share.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use super::errors;
+use super::job::Job;
+use super::kill::Deadline;
+use crate::core::pool::Pool;
+use crate::core::timers::Timers;
+use crate::interrupt::strike::Slot;
+
+/// The pool of one manager and what belongs to it. Jobs and workers hold it, so it outlives the manager until they end;
+/// it does not hold the registry, so that a manager that nobody holds is freed with its records.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) pool: Pool<Py<Job>>,
+    pub(crate) timers: Timers<Deadline>,
+    /// The workers that are alive.
+    slots: Mutex<Vec<Arc<Slot>>>,
+    /// Bytes of output kept per job.
+    pub(crate) output_limit: usize,
+    workers_started: AtomicU64,
+    generation: u32,
+}
+
+/// How often this process was forked on the way from the first import: threads of another generation are not here.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Every house that is alive, for the exit of the interpreter.
+static HOUSES: Mutex<Vec<Weak<House>>> = Mutex::new(Vec::new());
+
+/// Called in the child of a fork.
+pub(crate) fn next_generation() {
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+}
+
+pub(crate) fn generation() -> u32 {
+    GENERATION.load(Ordering::Acquire)
+}
+
+/// The houses of this process.
+pub(crate) fn houses() -> Vec<Arc<House>> {
+    let houses: Vec<_> = HOUSES.lock().iter().filter_map(Weak::upgrade).collect();
+    houses.into_iter().filter(|house| house.is_here()).collect()
+}
+
+impl House {
+    pub(crate) fn new(
+        max_workers: usize,
+        idle_timeout: Duration,
+        output_limit: usize,
+    ) -> Arc<Self> {
+        let house = Arc::new(Self {
+            pool: Pool::new(max_workers, idle_timeout),
+            timers: Timers::new(Deadline::strike),
+            slots: Mutex::new(Vec::new()),
+            output_limit,
+            workers_started: AtomicU64::new(0),
+            generation: generation(),
+        });
+        let mut houses = HOUSES.lock();
+        houses.retain(|house| house.strong_count() > 0);
+        houses.push(Arc::downgrade(&house));
+        house
+    }
+
+    /// False in the child of a fork, where the threads of this house are missing.
+    pub(crate) fn is_here(&self) -> bool {
+        self.generation == generation()
+    }
+
+    /// An error in the child of a fork.
+    pub(crate) fn check(&self) -> PyResult<()> {
+        if self.is_here() {
+            Ok(())
+        } else {
+            Err(errors::of_the_parent())
+        }
+    }
+
+    /// The number for a new worker's name.
+    pub(crate) fn next_worker(&self) -> u64 {
+        self.workers_started.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn moved_in(&self, slot: &Arc<Slot>) {
+        self.slots.lock().push(Arc::clone(slot));
+    }
+
+    pub(crate) fn moved_out(&self, slot: &Arc<Slot>) {
+        self.slots.lock().retain(|kept| !Arc::ptr_eq(kept, slot));
+    }
+
+    /// The slots of the workers that are alive.
+    pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.lock().clone()
+    }
+}

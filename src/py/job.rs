@@ -1,0 +1,230 @@
+//! `Job`: the record of one piece of work, and its life from new to released.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyType};
+
+use super::house::House;
+use super::options::Options;
+use super::outcome::Outcome;
+use super::shim;
+use super::work::{Label, Work};
+use crate::core::clock::Tick;
+use crate::core::output::Output;
+use crate::core::record::Record;
+use crate::core::state::State;
+use crate::interrupt::call;
+use crate::interrupt::strike::Slot;
+
+/// One piece of work and its record: what `new`, `submit` and `%job` give.
+///
+/// It is made by a manager only. Its methods may be called from any thread.
+#[pyclass(frozen, weakref, generic, module = "rjobs")]
+#[derive(Debug)]
+pub struct Job {
+    pub(crate) record: Record,
+    pub(crate) house: Arc<House>,
+    pub(crate) label: Label,
+    pub(crate) given_name: Option<Box<str>>,
+    pub(crate) source: Option<Box<Source>>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) daemon: bool,
+    /// Taken by who runs or ends it.
+    pub(crate) work: Mutex<Option<Work>>,
+    /// Stored before the state says that it is there.
+    pub(crate) outcome: Mutex<Outcome>,
+    /// The worker that runs it, set before the state says `Running`.
+    pub(crate) slot: OnceLock<Arc<Slot>>,
+    pub(crate) output: OnceLock<Box<Output>>,
+    pub(crate) extras: Mutex<Option<Box<Extras>>>,
+}
+
+/// For code: what it was made of, kept for as long as the job.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) expression: Py<PyString>,
+    pub(crate) code: Option<Py<PyAny>>,
+}
+
+/// What few jobs have.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    pub(crate) callbacks: Vec<Py<PyAny>>,
+    pub(crate) future: Option<Py<PyAny>>,
+    pub(crate) outputs: Option<Py<PyList>>,
+    /// The classes that kills asked for. All are kept until the job is gone: the thread's state may hold one.
+    pub(crate) kills: Vec<Py<PyType>>,
+    pub(crate) hide_display: bool,
+}
+
+impl Job {
+    pub(crate) fn new(
+        number: u64,
+        house: &Arc<House>,
+        label: Label,
+        source: Option<Box<Source>>,
+        work: Work,
+        options: &Options,
+    ) -> Self {
+        Self {
+            record: Record::new(number),
+            house: Arc::clone(house),
+            label,
+            given_name: options.name.clone(),
+            source,
+            timeout: options.timeout,
+            daemon: options.daemon,
+            work: Mutex::new(Some(work)),
+            outcome: Mutex::new(Outcome::None),
+            slot: OnceLock::new(),
+            output: OnceLock::new(),
+            extras: Mutex::new(None),
+        }
+    }
+
+    /// Its state. In the child of a fork, what had not ended is lost: its worker is in the parent.
+    pub(crate) fn state(&self) -> State {
+        let state = self.record.state();
+        if state.is_terminal() || self.house.is_here() {
+            state
+        } else {
+            State::Lost
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.state().is_terminal()
+    }
+
+    /// "job 3 ('name')", for messages.
+    pub(crate) fn title(&self, py: Python<'_>) -> String {
+        format!(
+            "job {} ('{}')",
+            self.record.number(),
+            self.shown_name(py).escape_debug()
+        )
+    }
+
+    pub(crate) fn shown_name(&self, py: Python<'_>) -> String {
+        match &self.given_name {
+            Some(name) => name.to_string(),
+            None => self.label.name.bind(py).to_string_lossy().into_owned(),
+        }
+    }
+
+    /// What few jobs have, under the lock: no Python in `change`.
+    pub(crate) fn with_extras<R>(&self, change: impl FnOnce(&mut Extras) -> R) -> R {
+        change(self.extras.lock().get_or_insert_default())
+    }
+
+    /// End a job that has not started: it never runs. False when it has started or ended.
+    pub(crate) fn end_queued(me: &Bound<'_, Self>, to: State) -> bool {
+        let job = me.get();
+        if !job.house.is_here() || !job.record.end(State::Queued, to, crate::core::clock::now()) {
+            return false;
+        }
+        let work = job.work.lock().take();
+        if let Some(work) = work {
+            work.release(me.py());
+        }
+        Self::after_end(me);
+        true
+    }
+
+    /// The worker's end of a job: store the outcome, then say so.
+    pub(crate) fn end_running(me: &Bound<'_, Self>, to: State, outcome: Outcome, now: Tick) {
+        let job = me.get();
+        *job.outcome.lock() = outcome;
+        if job.record.end(State::Running, to, now) {
+            Self::after_end(me);
+        }
+    }
+
+    fn after_end(me: &Bound<'_, Self>) {
+        let job = me.get();
+        if let Some(output) = job.output.get() {
+            output.end();
+        }
+        let callbacks = job
+            .extras
+            .lock()
+            .as_mut()
+            .map(|extras| std::mem::take(&mut extras.callbacks));
+        for callback in callbacks.into_iter().flatten() {
+            Self::run_callback(me, &callback.into_bound(me.py()));
+        }
+    }
+
+    /// A callback's exception is its own affair, and is shown as Python shows those of `__del__`.
+    pub(crate) fn run_callback(me: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) {
+        let py = me.py();
+        let Ok(args) = (me,).into_pyobject(py) else {
+            return;
+        };
+        if let Err(exception) = call::call(callback, &args, None) {
+            let told = shim::EXCEPTION_IN_CALLBACK
+                .get(py)
+                .and_then(|tell| tell.call1((me, callback, &exception)));
+            if let Err(error) = told {
+                error.write_unraisable(py, Some(callback));
+            }
+        }
+    }
+
+    /// Append to its output.
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        self.printed().write(bytes);
+    }
+
+    pub(crate) fn printed(&self) -> &Output {
+        let output = self
+            .output
+            .get_or_init(|| Box::new(Output::new(self.house.output_limit)));
+        if self.is_over() {
+            // Made after the end, by a follower or by a thread that outlives the job: nobody else would say so.
+            output.end();
+        }
+        output
+    }
+}
+
+#[pymethods]
+impl Job {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // A lock that is taken just now belongs to a thread that is alive, and the job with it: not visiting only says so.
+        visit.call(&self.label.name)?;
+        if let Some(work) = self.work.try_lock() {
+            work.as_ref().map_or(Ok(()), |work| work.traverse(&visit))?;
+        }
+        if let Some(outcome) = self.outcome.try_lock() {
+            outcome.traverse(&visit)?;
+        }
+        if let Some(extras) = self.extras.try_lock()
+            && let Some(extras) = extras.as_ref()
+        {
+            for callback in &extras.callbacks {
+                visit.call(callback)?;
+            }
+            for kill in &extras.kills {
+                visit.call(kill)?;
+            }
+            visit.call(&extras.future)?;
+            visit.call(&extras.outputs)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        // Taken out first and dropped after: dropping may run Python, which may come back here.
+        let work = self.work.lock().take();
+        drop(work);
+        let outcome = std::mem::replace(&mut *self.outcome.lock(), Outcome::None);
+        drop(outcome);
+        let extras = self.extras.lock().take();
+        drop(extras);
+    }
+}

@@ -1,0 +1,187 @@
+//! Waiting for a job and taking its outcome; a job as a Future and as an awaitable.
+
+use pyo3::exceptions::{PyBaseException, PyTypeError};
+use pyo3::prelude::*;
+
+use super::errors::{CancelledError, JobError, JobKilled};
+use super::job::Job;
+use super::outcome::{self, Outcome};
+use super::shim;
+use super::wait::{self, Patience};
+use crate::core::latch::{Latch, Waiter};
+use crate::core::state::State;
+
+impl Job {
+    /// Block until it has ended; false when patience ends first.
+    pub(crate) fn wait(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
+        if self.is_over() {
+            return Ok(true);
+        }
+        let latch = Latch::new(1);
+        let waiter = Waiter::latch(&latch);
+        if !self.record.watch(waiter.clone()) {
+            return Ok(true);
+        }
+        let waited = wait::block(py, patience, |until| latch.wait_until(until).then_some(()));
+        self.record.unwatch(&waiter);
+        Ok(waited?.is_some())
+    }
+
+    /// The exception that `get` raises; None for a job that is done.
+    fn trouble<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBaseException>>> {
+        let outcome = self.outcome.lock().clone_ref(py);
+        match (self.state(), outcome) {
+            (State::Done, _) => Ok(None),
+            (_, Outcome::Raised(exception, traceback)) => {
+                Ok(Some(outcome::restored(py, exception, traceback)))
+            }
+            (State::Cancelled, _) => Err(CancelledError::new_err(format!(
+                "{} was cancelled before it started",
+                self.title(py)
+            ))),
+            (State::Killed, _) => {
+                let killed =
+                    JobKilled::new_err(format!("{} was killed before it started", self.title(py)));
+                Ok(Some(killed.into_value(py).into_bound(py)))
+            }
+            (state, _) => {
+                let error = JobError::new_err(format!(
+                    "{} is {}: it has no outcome in this process",
+                    self.title(py),
+                    state.name()
+                ));
+                Ok(Some(error.into_value(py).into_bound(py)))
+            }
+        }
+    }
+
+    fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if let Some(exception) = self.trouble(py)? {
+            return Err(PyErr::from_value(exception.into_any()));
+        }
+        match &*self.outcome.lock() {
+            Outcome::Value(value) => Ok(value.clone_ref(py)),
+            _ => Ok(py.None()),
+        }
+    }
+}
+
+#[pymethods]
+impl Job {
+    /// Wait until it has ended, and return its value.
+    ///
+    /// Raises the very exception that the job raised, with its traceback; `JobKilled` or `JobTimeout` (or the class that
+    /// the kill asked for) when it was ended so; `concurrent.futures.CancelledError` when it was cancelled; the builtin
+    /// `TimeoutError` when `timeout` seconds (None: no limit) pass first, and then the job goes on.
+    /// Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms, and the job goes on.
+    #[pyo3(signature = (timeout = None))]
+    fn get(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        if self.is_over() || self.wait(py, Patience::from_object(timeout)?)? {
+            self.value(py)
+        } else {
+            Err(wait::ran_out(&self.title(py)))
+        }
+    }
+
+    /// Wait until it has ended, and return the exception that `get()` would raise, or None when it is done.
+    ///
+    /// Raises `TimeoutError` and `CancelledError` as `get()` does. Blocks in the same way.
+    #[pyo3(signature = (timeout = None))]
+    fn exception<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
+        if self.wait(py, Patience::from_object(timeout)?)? {
+            self.trouble(py)
+        } else {
+            Err(wait::ran_out(&self.title(py)))
+        }
+    }
+
+    /// True when it has ended, in whatever way.
+    fn done(&self) -> bool {
+        self.is_over()
+    }
+
+    /// True while it runs.
+    fn running(&self) -> bool {
+        self.state() == State::Running
+    }
+
+    /// True when it was cancelled before it started.
+    fn cancelled(&self) -> bool {
+        self.state() == State::Cancelled
+    }
+
+    /// True until it has ended, queued or running (as a thread's).
+    fn is_alive(&self) -> bool {
+        !self.is_over()
+    }
+
+    /// Wait until it has ended, or for `timeout` seconds (None: no limit). Returns None and raises nothing of the job's,
+    /// as a thread's `join`. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms, and the job goes on.
+    #[pyo3(signature = (timeout = None))]
+    fn join(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        self.wait(py, Patience::from_object(timeout)?).map(drop)
+    }
+
+    /// Take it back before it starts: it never runs. True when that came in time, or it was cancelled before; False once
+    /// it runs or has ended (`kill()` ends a running one). Does not block.
+    fn cancel(me: &Bound<'_, Self>) -> bool {
+        Self::end_queued(me, State::Cancelled) || me.get().state() == State::Cancelled
+    }
+
+    /// Call `fn(job)` when it has ended: in the thread that ended it, or at once when it has ended already.
+    ///
+    /// Callbacks run in the order they were added. What one raises is logged to the logger `rjobs.job` and harms nobody;
+    /// a kill never lands in one. Raises TypeError when `fn` is not callable.
+    #[pyo3(signature = (r#fn, /))]
+    fn add_done_callback(me: &Bound<'_, Self>, r#fn: Bound<'_, PyAny>) -> PyResult<()> {
+        if !r#fn.is_callable() {
+            return Err(PyTypeError::new_err(
+                "add_done_callback needs a callable that takes the job",
+            ));
+        }
+        let callback = r#fn.clone().unbind();
+        let ended = me.get().with_extras(|extras| {
+            // Under the lock that the end takes the callbacks under, so that none is missed or called twice.
+            let ended = me.get().record.state().is_terminal();
+            if ended {
+                Some(callback)
+            } else {
+                extras.callbacks.push(callback);
+                None
+            }
+        });
+        if ended.is_some() {
+            Self::run_callback(me, &r#fn);
+        }
+        Ok(())
+    }
+
+    /// A real `concurrent.futures.Future` with the outcome of this job, made when first asked for.
+    ///
+    /// So `concurrent.futures.wait`, `as_completed` and `asyncio.wrap_future` work with jobs. Cancelling it cancels the
+    /// job, as far as `cancel()` can.
+    #[getter]
+    fn future<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = me.py();
+        let kept = me
+            .get()
+            .with_extras(|extras| extras.future.as_ref().map(|f| f.clone_ref(py)));
+        if let Some(kept) = kept {
+            return Ok(kept.into_bound(py));
+        }
+        let fresh = shim::MAKE_FUTURE.get(py)?.call1((me,))?.unbind();
+        // Two threads may have made one each: the first that is stored is the job's, the other is fed as well.
+        let kept = me
+            .get()
+            .with_extras(|extras| extras.future.get_or_insert(fresh).clone_ref(py));
+        Ok(kept.into_bound(py))
+    }
+
+    fn __await__<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        shim::AWAIT_JOB.get(me.py())?.call1((me,))
+    }
+}

@@ -1,0 +1,67 @@
+//! What a job printed and displayed.
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::follow::Follow;
+use super::job::Job;
+
+#[pymethods]
+impl Job {
+    /// What it printed so far: stdout and stderr in the order they came, `logging` and `warnings` among them.
+    ///
+    /// The newest part is kept, 1 MiB unless the manager was made with another `output_limit`; where the beginning was
+    /// dropped, a line at the top says how many bytes.
+    #[getter]
+    fn output(&self) -> String {
+        let Some(output) = self.output.get() else {
+            return String::new();
+        };
+        output.with(|ring| {
+            let text = ring.read(0, true).0;
+            match ring.dropped() {
+                0 => text,
+                dropped => format!("[{dropped} bytes of older output were dropped]\n{text}"),
+            }
+        })
+    }
+
+    /// Bytes of its output that were dropped, since they were more than the manager's `output_limit`.
+    #[getter]
+    fn output_dropped(&self) -> u64 {
+        self.output
+            .get()
+            .map_or(0, |output| output.with(crate::core::ring::Ring::dropped))
+    }
+
+    /// The rich displays it made, oldest first: objects with `data`, `metadata` and `display()`. At most 1,000 are kept.
+    #[getter]
+    fn outputs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = self._outputs_list(py)?;
+        PyList::new(py, list.iter())
+    }
+
+    /// The live list behind `outputs`.
+    fn _outputs_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        // Made before it is known to be needed: not under the lock.
+        let fresh = PyList::empty(py).unbind();
+        let list = self.with_extras(|extras| extras.outputs.get_or_insert(fresh).clone_ref(py));
+        Ok(list.into_bound(py))
+    }
+
+    /// The last `n` lines of its output.
+    #[pyo3(signature = (n = 10))]
+    fn tail(&self, n: usize) -> String {
+        self.output
+            .get()
+            .map_or_else(String::new, |output| output.with(|ring| ring.tail(n)))
+    }
+
+    /// Iterate over its output from the beginning, in pieces of text as they come, until the job has ended.
+    ///
+    /// Each step blocks until there is more. Ctrl-C raises `KeyboardInterrupt` from it, and the job goes on. What was
+    /// dropped before it could be read is left out.
+    fn follow(me: Bound<'_, Self>) -> Follow {
+        Follow::new(me.unbind())
+    }
+}

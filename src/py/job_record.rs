@@ -1,0 +1,303 @@
+//! The face of a job: number, state, times, and what IPython's background jobs have.
+
+use std::time::{Duration, SystemTime};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::job::Job;
+use super::outcome::Outcome;
+use super::shim;
+use crate::core::clock;
+use crate::core::state::State;
+
+const CREATED: (&str, i32) = ("Created", 0);
+const RUNNING: (&str, i32) = ("Running", 1);
+const COMPLETED: (&str, i32) = ("Completed", 2);
+const DEAD: (&str, i32) = ("Dead (Exception), call jobs.traceback() for details", -1);
+
+impl Job {
+    /// IPython's text and number for the state.
+    fn ipython_status(&self) -> (&'static str, i32) {
+        match self.state() {
+            State::Queued => CREATED,
+            State::Running => RUNNING,
+            State::Done => COMPLETED,
+            _ => DEAD,
+        }
+    }
+}
+
+#[pymethods]
+impl Job {
+    /// Its number: counted from 0 by its manager, never reused.
+    #[getter]
+    fn num(&self) -> u64 {
+        self.record.number()
+    }
+
+    /// The name it was given, else the function's qualified name or the first line of the code.
+    #[getter]
+    fn name(&self, py: Python<'_>) -> Py<PyString> {
+        match &self.given_name {
+            Some(name) => PyString::new(py, name).unbind(),
+            None => self.label.name.clone_ref(py),
+        }
+    }
+
+    /// Where it is: 'queued', 'running', 'done', 'failed', 'killed', 'timed_out', 'cancelled', 'skipped', 'expired' or
+    /// 'lost'. The first two change; the others are for good.
+    #[getter(state)]
+    fn state_name(&self) -> &'static str {
+        self.state().name()
+    }
+
+    /// The same in IPython's four texts: 'Created', 'Running', 'Completed', or 'Dead (Exception), call
+    /// jobs.traceback() for details'.
+    #[getter]
+    fn status(&self) -> &'static str {
+        self.ipython_status().0
+    }
+
+    /// The same as IPython's number: 0 created, 1 running, 2 completed, -1 dead.
+    #[getter]
+    fn stat_code(&self) -> i32 {
+        self.ipython_status().1
+    }
+
+    /// False until it has ended, then True when completed and None when dead (as in IPython).
+    #[getter]
+    fn finished(&self) -> Option<bool> {
+        match self.state() {
+            State::Queued | State::Running => Some(false),
+            State::Done => Some(true),
+            _ => None,
+        }
+    }
+
+    /// The value, once it is done; before that, and for a dead job, IPython's placeholder text. Does not block and does
+    /// not raise: `get()` does both.
+    #[getter]
+    fn result(&self, py: Python<'_>) -> Py<PyAny> {
+        let text = match self.state() {
+            State::Queued | State::Running => "<BackgroundJob has not completed>",
+            State::Done => match &*self.outcome.lock() {
+                Outcome::Value(value) => return value.clone_ref(py),
+                _ => return py.None(),
+            },
+            _ => "<BackgroundJob died, call jobs.traceback() for details>",
+        };
+        PyString::new(py, text).into_any().unbind()
+    }
+
+    /// The function's `repr`, or the code.
+    #[getter]
+    fn strform<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.label.strform(py)
+    }
+
+    /// The function; None for code, and once the job has ended: finished jobs release what they ran.
+    #[getter]
+    fn func(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        if self.source.is_some() {
+            return None;
+        }
+        self.work
+            .lock()
+            .as_ref()
+            .map(|work| work.callable.clone_ref(py))
+    }
+
+    /// The positional arguments; empty once it runs or has ended.
+    #[getter]
+    fn args<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        let args = self
+            .work
+            .lock()
+            .as_ref()
+            .map(|work| work.args.clone_ref(py));
+        args.map_or_else(|| PyTuple::empty(py), |args| args.into_bound(py))
+    }
+
+    /// The keyword arguments; empty once it runs or has ended.
+    #[getter]
+    fn kwargs<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        let kwargs = self
+            .work
+            .lock()
+            .as_ref()
+            .and_then(|work| Some(work.kwargs.as_ref()?.clone_ref(py)));
+        kwargs.map_or_else(|| PyDict::new(py), |kwargs| kwargs.into_bound(py))
+    }
+
+    /// The code as it was given; None for a function.
+    #[getter]
+    fn expression(&self, py: Python<'_>) -> Option<Py<PyString>> {
+        self.source
+            .as_ref()
+            .map(|source| source.expression.clone_ref(py))
+    }
+
+    /// The compiled code; None for a function.
+    #[getter]
+    fn code(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.source
+            .as_ref()
+            .and_then(|source| Some(source.code.as_ref()?.clone_ref(py)))
+    }
+
+    /// The globals that its code runs in; None for a function, and once the job has ended.
+    #[getter]
+    fn glob(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.work
+            .lock()
+            .as_ref()
+            .and_then(|work| Some(work.namespaces.as_ref()?.0.clone_ref(py)))
+    }
+
+    /// The locals that its code runs in; None for a function, and once the job has ended.
+    #[getter]
+    fn loc(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.work
+            .lock()
+            .as_ref()
+            .and_then(|work| Some(work.namespaces.as_ref()?.1.clone_ref(py)))
+    }
+
+    /// `threading.get_ident()` of the worker that runs or ran it; None before it starts.
+    #[getter]
+    fn ident(&self) -> Option<std::ffi::c_ulong> {
+        self.slot.get().map(|slot| slot.thread().ident)
+    }
+
+    /// `threading.get_native_id()` of that worker; None before it starts.
+    #[getter]
+    fn native_id(&self) -> Option<u64> {
+        self.slot.get().map(|slot| slot.thread().native_id)
+    }
+
+    /// False: the exit of the interpreter waits for it. True (the default): it is ended then.
+    #[getter(daemon)]
+    fn is_daemon(&self) -> bool {
+        self.daemon
+    }
+
+    /// Seconds that its run may take, from its start; None for no limit.
+    #[getter(timeout)]
+    fn timeout_seconds(&self) -> Option<f64> {
+        self.timeout.map(|timeout| timeout.as_secs_f64())
+    }
+
+    /// Seconds it has run: 0.0 while it is queued, growing while it runs, then the length of the run.
+    #[getter]
+    fn elapsed(&self) -> f64 {
+        self.record.elapsed()
+    }
+
+    /// Seconds of processor time that its thread used for it; while it runs, as far as the system tells (Linux does).
+    ///
+    /// Other threads that the job starts are not counted. To keep small jobs cheap the clock is read at most once in a
+    /// millisecond, so a value can be off by that much; it never exceeds `elapsed`.
+    #[getter]
+    fn cpu_time(&self) -> f64 {
+        let nanoseconds = if self.state() == State::Running {
+            let used = self
+                .slot
+                .get()
+                .and_then(|slot| slot.thread().clock.elsewhere());
+            // While it runs, what is noted is the reading at its start.
+            used.map_or(0, |used| used.saturating_sub(self.record.cpu()))
+        } else {
+            self.record.cpu()
+        };
+        Duration::from_nanos(nanoseconds)
+            .as_secs_f64()
+            .min(self.record.elapsed())
+    }
+
+    /// When it was accepted: an aware datetime, in UTC.
+    #[getter]
+    fn created_at(&self) -> SystemTime {
+        clock::on_calendar(self.record.created())
+    }
+
+    /// When it began to run: an aware datetime, in UTC; None before, and for a job that never ran.
+    #[getter]
+    fn started_at(&self) -> Option<SystemTime> {
+        self.record.started().map(clock::on_calendar)
+    }
+
+    /// When it ended: an aware datetime, in UTC; None before.
+    #[getter]
+    fn ended_at(&self) -> Option<SystemTime> {
+        self.record.ended().map(clock::on_calendar)
+    }
+
+    /// True while a kill or a time-out was sent that has not ended the job yet: it is in native code, in a blocked call,
+    /// or it caught the exception and went on.
+    #[getter]
+    fn kill_pending(&self) -> bool {
+        self.state() == State::Running
+            && self
+                .slot
+                .get()
+                .is_some_and(|slot| slot.is_struck(self.record.number()))
+    }
+
+    /// A plain dict of what is known of the job, with nothing in it that JSON cannot hold: times as ISO texts, a result
+    /// that is no plain data as its `repr`, the last lines of the output.
+    fn to_dict<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        shim::TO_DICT.get(me.py())?.call1((me,))
+    }
+
+    /// Where a running job is now: a formatted traceback, innermost call last. Empty when it does not run.
+    fn stack<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        shim::STACK.get(me.py())?.call1((me,))
+    }
+
+    /// Print the traceback of a dead job, as IPython formats it where there is an IPython. Prints why there is none else.
+    fn traceback(&self, py: Python<'_>) -> PyResult<()> {
+        let outcome = self.outcome.lock().clone_ref(py);
+        let text = match outcome {
+            Outcome::Raised(exception, traceback) if self.is_over() => {
+                let exception = super::outcome::restored(py, exception, traceback);
+                shim::FORMAT_EXCEPTION.get(py)?.call1((exception,))?
+            }
+            _ => PyString::new(
+                py,
+                &format!(
+                    "No traceback: {} is {}.",
+                    self.title(py),
+                    self.state().name()
+                ),
+            )
+            .into_any(),
+        };
+        shim::PRINT.get(py)?.call1((text,)).map(drop)
+    }
+
+    fn __str__<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.label.strform(py)
+    }
+
+    fn __repr__<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        shim::JOB_TEXT.get(me.py())?.call1((me,))
+    }
+
+    fn _repr_html_<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        shim::JOB_HTML.get(me.py())?.call1((me,))
+    }
+
+    /// For `%job -q`: show nothing the next time this job is displayed.
+    fn _hide_next_display(&self) {
+        self.with_extras(|extras| extras.hide_display = true);
+    }
+
+    /// Whether to show nothing, this once.
+    fn _take_hidden(&self) -> bool {
+        let mut extras = self.extras.lock();
+        extras
+            .as_mut()
+            .is_some_and(|extras| std::mem::take(&mut extras.hide_display))
+    }
+}

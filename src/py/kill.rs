@@ -1,0 +1,192 @@
+//! Ending a job that runs: from outside, when its time is over, and a thread that is no job.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyBaseException, PySystemError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use super::current;
+use super::errors::{JobKilled, JobTimeout};
+use super::job::Job;
+use super::wait::Patience;
+use crate::core::state::State;
+use crate::interrupt::strike::{self, Slot};
+use crate::interrupt::thread;
+
+/// The class that a kill raises; None stands for `JobKilled`.
+pub(crate) fn class_of<'py>(
+    py: Python<'py>,
+    exc: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyType>> {
+    let Some(exc) = exc.filter(|exc| !exc.is_none()) else {
+        return Ok(py.get_type::<JobKilled>());
+    };
+    exc.cast::<PyType>()
+        .ok()
+        .filter(|class| class.is_subclass_of::<PyBaseException>().unwrap_or(false))
+        .cloned()
+        .ok_or_else(|| {
+            PyTypeError::new_err(
+                "exc must be an exception class, such as SystemExit: a thread cannot be sent an instance",
+            )
+        })
+}
+
+impl Job {
+    /// Ask for its end: a queued job never runs, a running one is struck. Does not wait. An error only in the job itself,
+    /// where the exception is raised at once.
+    pub(crate) fn strike(me: &Bound<'_, Self>, exc: &Bound<'_, PyType>) -> PyResult<()> {
+        let (py, job) = (me.py(), me.get());
+        if job.is_over() || Self::end_queued(me, State::Killed) {
+            return Ok(());
+        }
+        let Some(slot) = job.slot.get() else {
+            return Ok(());
+        };
+        // Before the strike: the class outlives whatever the thread's state holds of it, and who reads the outcome finds it.
+        let class = exc.clone().unbind();
+        job.with_extras(|extras| extras.kills.push(class));
+        if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.number()) {
+            slot.struck_itself();
+            return Err(PyErr::from_type(
+                exc.clone(),
+                format!("{} killed itself", job.title(py)),
+            ));
+        }
+        // Where the slot no longer names the job, it is ending by itself, and nobody is hit.
+        slot.strike(exc, job.record.number());
+        Ok(())
+    }
+
+    /// How a running job ended that left with `exception`, and whether a strike did it.
+    pub(crate) fn verdict(&self, exception: &Bound<'_, PyBaseException>, struck: bool) -> State {
+        if !struck {
+            return State::Failed;
+        }
+        let py = exception.py();
+        if exception.is_instance_of::<JobTimeout>() {
+            return State::TimedOut;
+        }
+        let kills: Vec<_> =
+            self.with_extras(|extras| extras.kills.iter().map(|kill| kill.clone_ref(py)).collect());
+        let asked_for = kills
+            .iter()
+            .any(|kill| exception.is_instance(kill.bind(py)).unwrap_or(false));
+        if asked_for || exception.is_instance_of::<JobKilled>() {
+            State::Killed
+        } else {
+            State::Failed
+        }
+    }
+}
+
+trait IsInstanceOf {
+    fn is_instance_of<T: pyo3::PyTypeInfo>(&self) -> bool;
+}
+
+impl IsInstanceOf for Bound<'_, PyBaseException> {
+    fn is_instance_of<T: pyo3::PyTypeInfo>(&self) -> bool {
+        self.as_any().is_instance_of::<T>()
+    }
+}
+
+#[pymethods]
+impl Job {
+    /// End it now, and wait up to `timeout` seconds (None: no limit; 0: ask and return at once) until it has ended.
+    ///
+    /// Returns True when it has ended, in whatever way, False when it has not yet: then the exception is pending and
+    /// arrives as soon as the job runs Python code again (see `kill_pending`). A queued job never runs. A running one
+    /// gets `JobKilled`, or the class `exc`, raised where it is; its `finally` and `with` blocks run. A kill is bound to
+    /// the job: one that comes as the job ends hits nobody. Called by the job itself, it raises at once.
+    ///
+    /// In this version a call that blocks outside of Python (`time.sleep`, a socket, a lock) is not woken: the job ends
+    /// when that call returns. Raises TypeError when `exc` is no exception class. Blocks; Ctrl-C raises
+    /// `KeyboardInterrupt` here within 100 ms.
+    #[pyo3(signature = (timeout = Some(5.0), exc = None))]
+    fn kill(
+        me: &Bound<'_, Self>,
+        timeout: Option<f64>,
+        exc: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let patience = Patience::of(timeout)?;
+        let class = class_of(me.py(), exc)?;
+        Self::strike(me, &class)?;
+        me.get().wait(me.py(), patience)
+    }
+}
+
+/// What a deadline of `timeout=` does: a job in a slot.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) job: u64,
+}
+
+impl Deadline {
+    /// On the timers' thread: raise `JobTimeout` in the job, if it still runs.
+    pub(crate) fn strike(self) {
+        // At the end of the interpreter there is nobody to strike.
+        Python::try_attach(|py| self.slot.strike(&py.get_type::<JobTimeout>(), self.job));
+    }
+}
+
+/// Raise `exc` in a thread: the `kill_thread` of the well-known snippet, mended.
+///
+/// `thread` is a `threading.Thread`, a thread ident, or a `Job`. A job is killed as by `job.kill(0, exc)`, bound to the job;
+/// a pool's worker thread while it runs a job likewise. Any other thread gets the exception as soon as it runs Python
+/// code again: that is bound to the thread and not to what it does. A thread that has ended is left alone.
+/// Returns None at once. Raises TypeError for what is no thread or no exception class, ValueError for an ident that is no
+/// thread's or a thread that was not started.
+#[pyfunction]
+#[pyo3(signature = (thread, exc = None))]
+pub(crate) fn kill_thread(
+    py: Python<'_>,
+    thread: &Bound<'_, PyAny>,
+    exc: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let system_error = py.get_type::<PySystemError>().into_any();
+    let class = class_of(py, Some(exc.unwrap_or(&system_error)))?;
+    if let Ok(job) = thread.cast::<Job>() {
+        return Job::strike(job, &class);
+    }
+    let is_thread = py
+        .import("threading")?
+        .getattr("Thread")
+        .and_then(|t| thread.is_instance(&t))?;
+    let ident: Option<u64> = if is_thread {
+        let ident = thread.getattr("ident")?;
+        if ident.is_none() {
+            return Err(PyValueError::new_err(format!(
+                "{} was not started",
+                thread.repr()?
+            )));
+        }
+        if !thread.call_method0("is_alive")?.is_truthy()? {
+            return Ok(());
+        }
+        ident.extract().ok()
+    } else if thread.is_instance_of::<pyo3::types::PyBool>() {
+        None
+    } else {
+        thread.extract().ok()
+    };
+    let Some(ident) = ident.and_then(|ident| std::ffi::c_ulong::try_from(ident).ok()) else {
+        return Err(PyTypeError::new_err(
+            "kill_thread needs a threading.Thread, the ident of one, or a Job",
+        ));
+    };
+    if let Some(job) = current::running_on(py, ident)? {
+        return Job::strike(&job, &class);
+    }
+    if ident == crate::interrupt::thread::ident() {
+        return Err(PyErr::from_type(class, "the thread killed itself"));
+    }
+    if strike::strike_thread(&class, ident) {
+        Ok(())
+    } else {
+        Err(PyValueError::new_err(format!(
+            "there is no thread with the ident {ident}"
+        )))
+    }
+}

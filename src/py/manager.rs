@@ -1,0 +1,338 @@
+//! `JobManager`: making jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::house::House;
+use super::job::{Job, Source};
+use super::options::Options;
+use super::view::ManagerView;
+use super::work::{Label, Work};
+use super::worker::Worker;
+use super::{errors, exit, shim};
+use crate::core::pool::{Admission, Closed};
+use crate::core::registry::Registry;
+use crate::interrupt::context;
+
+/// Workers that a manager has at most, unless told otherwise: enough that `%job` starts at once, few enough that a slip
+/// (a million jobs) does not make a million threads. The number is arbitrary.
+const MAX_WORKERS: usize = 128;
+
+/// Runs Python callables and code on threads, and keeps a record of each: the registry.
+///
+/// A drop-in for `IPython.lib.backgroundjobs.BackgroundJobManager`. `max_workers` (default 128) bounds the threads; they
+/// start by need, and leave after `idle_timeout` seconds without work. `output_limit` is how many bytes of its output each
+/// job keeps. Records stay until `remove` or `flush`; numbers are never reused. Raises ValueError for numbers that make no
+/// sense.
+#[pyclass(frozen, subclass, weakref, module = "rjobs")]
+#[derive(Debug)]
+pub struct JobManager {
+    pub(crate) house: Arc<House>,
+    pub(crate) registry: Registry<Py<Job>>,
+}
+
+impl Drop for JobManager {
+    fn drop(&mut self) {
+        // Nobody can submit any more: workers finish what is queued and leave.
+        self.house.pool.close();
+    }
+}
+
+/// What `new` was given, in the shape of a job.
+pub(crate) struct Blueprint<'py> {
+    pub(crate) label: Label,
+    pub(crate) source: Option<Box<Source>>,
+    pub(crate) callable: Bound<'py, PyAny>,
+    pub(crate) args: Bound<'py, PyTuple>,
+    pub(crate) kwargs: Option<Bound<'py, PyDict>>,
+    pub(crate) namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
+}
+
+impl JobManager {
+    /// `new`, under options.
+    pub(crate) fn new_job<'py>(
+        &self,
+        what: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kw: Option<&Bound<'py, PyAny>>,
+        options: &Options,
+    ) -> PyResult<Bound<'py, Job>> {
+        let py = what.py();
+        if let Ok(source) = what.cast::<PyString>() {
+            if kw.is_some_and(|kw| !kw.is_none()) {
+                return Err(PyTypeError::new_err(
+                    "kw= goes with a function, and this job is code",
+                ));
+            }
+            // One frame up from `prepare` is the caller of `new`: native methods have no frame.
+            let prepared = shim::PREPARE_CODE.get(py)?.call1((source, args))?;
+            let (runner, code, globals, locals) =
+                prepared.extract::<(Bound<'py, PyAny>, Py<PyAny>, Py<PyAny>, Py<PyAny>)>()?;
+            let namespaces = Some(Box::new((globals, locals)));
+            return self.add(
+                py,
+                code_blueprint(source, runner, Some(code), namespaces),
+                options,
+            );
+        }
+        let kwargs = match kw {
+            Some(kw) if !kw.is_none() => {
+                let kwargs = PyDict::new(py);
+                kwargs.update(kw.cast().map_err(|_| {
+                    PyTypeError::new_err("kw must be a mapping of the function's keyword arguments")
+                })?)?;
+                Some(kwargs)
+            }
+            _ => None,
+        };
+        self.call_job(what, args, kwargs, options)
+    }
+
+    /// `submit`, under options.
+    pub(crate) fn call_job<'py>(
+        &self,
+        callable: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+        options: &Options,
+    ) -> PyResult<Bound<'py, Job>> {
+        if !callable.is_callable() {
+            let kind = callable.get_type().qualname()?;
+            return Err(PyTypeError::new_err(format!(
+                "a job is a callable or a str of code, not {kind}: to run a call in the background, give the function and \
+                 its arguments, new(f, x), and not its result, new(f(x))"
+            )));
+        }
+        let blueprint = Blueprint {
+            label: Label::of_callable(callable),
+            source: None,
+            callable: callable.clone(),
+            args: args.clone(),
+            kwargs: kwargs.filter(|kwargs| !kwargs.is_empty()),
+            namespaces: None,
+        };
+        self.add(callable.py(), blueprint, options)
+    }
+
+    /// Make the job, register it, queue it, and start a worker if one is missing.
+    fn add<'py>(
+        &self,
+        py: Python<'py>,
+        blueprint: Blueprint<'py>,
+        options: &Options,
+    ) -> PyResult<Bound<'py, Job>> {
+        self.house.check()?;
+        let work = Work {
+            callable: blueprint.callable.unbind(),
+            args: blueprint.args.unbind(),
+            kwargs: blueprint.kwargs.map(Bound::unbind),
+            context: context::copy_current(py)?.unbind(),
+            namespaces: blueprint.namespaces,
+        };
+        let number = self.registry.reserve();
+        let job = Job::new(
+            number,
+            &self.house,
+            blueprint.label,
+            blueprint.source,
+            work,
+            options,
+        );
+        let job = Bound::new(py, job)?;
+        if !options.daemon {
+            exit::keep_for(&job);
+        }
+        self.registry.insert(number, job.clone().unbind());
+        match self.house.pool.push(job.clone().unbind()) {
+            Ok(Admission::Queued) => {}
+            Ok(Admission::NeedsWorker) => self.start_worker(&job)?,
+            Err(Closed(back)) => {
+                drop(back);
+                self.take_back(&job);
+                return Err(errors::closed());
+            }
+        }
+        Ok(job)
+    }
+
+    fn start_worker(&self, job: &Bound<'_, Job>) -> PyResult<()> {
+        let py = job.py();
+        let worker = Bound::new(py, Worker::new(&self.house))?;
+        let serial = worker.get().serial();
+        let Err(error) = shim::START_WORKER
+            .get(py)
+            .and_then(|start| start.call1((worker, serial)))
+        else {
+            return Ok(());
+        };
+        let is_last = self.house.pool.worker_gone(true);
+        if !is_last {
+            // The others will see to it.
+            log::warn!(target: "rjobs::pool", "no thread for another worker: {error}");
+            return Ok(());
+        }
+        let number = job.get().record.number();
+        let queued = self
+            .house
+            .pool
+            .withdraw(|queued| queued.get().record.number() == number);
+        drop(queued);
+        self.take_back(job);
+        Err(error)
+    }
+
+    /// A job that was not accepted leaves nothing behind but its number.
+    fn take_back(&self, job: &Bound<'_, Job>) {
+        let kept = self.registry.remove(job.get().record.number());
+        drop(kept);
+        Job::end_queued(job, crate::core::state::State::Cancelled);
+    }
+}
+
+fn code_blueprint<'py>(
+    source: &Bound<'py, PyString>,
+    runner: Bound<'py, PyAny>,
+    code: Option<Py<PyAny>>,
+    namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
+) -> Blueprint<'py> {
+    let py = source.py();
+    Blueprint {
+        label: Label::of_code(source),
+        source: Some(Box::new(Source {
+            expression: source.clone().unbind(),
+            code,
+        })),
+        callable: runner,
+        args: PyTuple::empty(py),
+        kwargs: None,
+        namespaces,
+    }
+}
+
+#[pymethods]
+impl JobManager {
+    #[new]
+    #[pyo3(signature = (max_workers = None, *, idle_timeout = 10.0, output_limit = 1_048_576))]
+    fn py_new(
+        py: Python<'_>,
+        max_workers: Option<isize>,
+        idle_timeout: f64,
+        output_limit: isize,
+    ) -> PyResult<Self> {
+        let max_workers = match max_workers {
+            None => MAX_WORKERS,
+            Some(count) => usize::try_from(count)
+                .ok()
+                .filter(|count| *count > 0)
+                .ok_or_else(|| {
+                    PyValueError::new_err(format!(
+                        "max_workers must be 1 or more, or None; got {count}"
+                    ))
+                })?,
+        };
+        let idle = Duration::try_from_secs_f64(idle_timeout).map_err(|_| {
+            PyValueError::new_err(format!(
+                "idle_timeout must be 0 seconds or more; got {idle_timeout}"
+            ))
+        })?;
+        let limit = usize::try_from(output_limit).map_err(|_| {
+            PyValueError::new_err(format!(
+                "output_limit must be 0 bytes or more; got {output_limit}"
+            ))
+        })?;
+        shim::INSTALL_LIFECYCLE.get(py)?.call0()?;
+        shim::INSTALL_CAPTURE.get(py)?.call0()?;
+        Ok(Self {
+            house: House::new(max_workers, idle, limit),
+            registry: Registry::new(),
+        })
+    }
+
+    /// Start a job: a callable with its arguments, or code as a string. Returns the `Job` at once.
+    ///
+    /// `new(f, x, y, kw={'z': 1})` calls `f(x, y, z=1)`. `new('code')` runs code in the caller's namespaces,
+    /// `new('code', glob)` and `new('code', glob, loc)` in others; it may hold statements and top-level `await`, and the
+    /// value of a last expression is the result.
+    /// Options: `name` (str), `timeout` (seconds of the run, default none), `daemon` (default True: the exit of the
+    /// interpreter ends the job; False: it waits for it). Keyword arguments of the function do not go here, but into
+    /// `kw`, or to `submit`.
+    ///
+    /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop.
+    /// Raises SyntaxError for code that does not compile, TypeError for what is neither callable nor str and for unknown
+    /// options, ManagerClosed after `shutdown()`. Does not block.
+    #[pyo3(signature = (func_or_exp, /, *args, kw = None, **options))]
+    fn new<'py>(
+        &self,
+        func_or_exp: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kw: Option<&Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Job>> {
+        match options {
+            None => self.new_job(func_or_exp, args, kw, &Options::default()),
+            Some(_) => self.new_job(func_or_exp, args, kw, &Options::default().with(options)?),
+        }
+    }
+
+    /// Start `fn(*args, **kwargs)` as a job, and return it at once. All arguments are the function's; for options see
+    /// `options()`.
+    ///
+    /// Raises TypeError when `fn` is not callable, ManagerClosed after `shutdown()`. Does not block.
+    #[pyo3(signature = (r#fn, /, *args, **kwargs))]
+    fn submit<'py>(
+        &self,
+        r#fn: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Job>> {
+        self.call_job(r#fn, args, kwargs, &Options::default())
+    }
+
+    /// This manager under options: a view with the same `new` and `submit`, whose jobs all get them. So options and the
+    /// function's own arguments never collide. Raises as `new` does for options.
+    #[pyo3(signature = (**options))]
+    fn options(me: Bound<'_, Self>, options: Option<&Bound<'_, PyDict>>) -> PyResult<ManagerView> {
+        Ok(ManagerView::new(
+            me.unbind(),
+            Options::default().with(options)?,
+        ))
+    }
+
+    /// For `%job`: a job that calls `runner()`, and shows `source`.
+    #[pyo3(signature = (runner, source, *, code = None, glob = None, loc = None, options = None))]
+    fn _new_code<'py>(
+        &self,
+        runner: Bound<'py, PyAny>,
+        source: &Bound<'py, PyString>,
+        code: Option<Py<PyAny>>,
+        glob: Option<Py<PyAny>>,
+        loc: Option<Py<PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Job>> {
+        let py = source.py();
+        let options = Options::default().with(options)?;
+        let namespaces = glob.map(|glob| {
+            let loc = loc.unwrap_or_else(|| glob.clone_ref(py));
+            Box::new((glob, loc))
+        });
+        self.add(
+            py,
+            code_blueprint(source, runner, code, namespaces),
+            &options,
+        )
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.registry.try_each(|job| visit.call(job)).map(drop)
+    }
+
+    fn __clear__(&self) {
+        let gone = self.registry.remove_where(|_| true);
+        drop(gone);
+    }
+}

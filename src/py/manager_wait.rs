@@ -1,0 +1,206 @@
+//! Waiting for many, killing many, shutting down.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::as_completed::AsCompleted;
+use super::job::Job;
+use super::kill;
+use super::manager::JobManager;
+use super::shim;
+use super::wait::{self, Patience};
+use crate::core::latch::{Latch, Waiter};
+use crate::core::state::State;
+
+impl JobManager {
+    /// The jobs that an argument means: an iterable of numbers and jobs, or None for all that have not ended. Each once.
+    fn chosen<'py>(
+        &self,
+        py: Python<'py>,
+        jobs: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<Bound<'py, Job>>> {
+        let Some(jobs) = jobs.filter(|jobs| !jobs.is_none()) else {
+            return Ok(self
+                .unfinished(py)
+                .into_iter()
+                .map(|job| job.into_bound(py))
+                .collect());
+        };
+        let mut chosen: Vec<Bound<'py, Job>> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for job in jobs.try_iter()? {
+            let job = job?;
+            // A Job may be another manager's: waiting for it is as good.
+            let job = match job.cast::<Job>() {
+                Ok(job) => job.clone(),
+                Err(_) => self.find(&job)?,
+            };
+            if seen.insert(job.as_ptr() as usize) {
+                chosen.push(job);
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+/// Block until `needed` of the jobs have ended (or one of them in trouble); false when patience ends first.
+fn wait_for(
+    py: Python<'_>,
+    jobs: &[Bound<'_, Job>],
+    needed: usize,
+    on_trouble: bool,
+    patience: Patience,
+) -> PyResult<bool> {
+    let latch = Latch::new(needed);
+    let waiter = Waiter::Latch {
+        latch: Arc::clone(&latch),
+        on_trouble,
+    };
+    for job in jobs {
+        if !job.get().record.watch(waiter.clone()) {
+            if on_trouble && job.get().record.state() != State::Done {
+                latch.open();
+            }
+            latch.count_down();
+        }
+    }
+    let waited = wait::block(py, patience, |until| latch.wait_until(until).then_some(()));
+    for job in jobs {
+        job.get().record.unwatch(&waiter);
+    }
+    Ok(waited?.is_some())
+}
+
+#[pymethods]
+impl JobManager {
+    /// Wait for jobs (numbers or `Job`s; default: all that have not ended), at most `timeout` seconds (None: no limit).
+    ///
+    /// `return_when` is 'ALL_COMPLETED', 'FIRST_COMPLETED' or 'FIRST_EXCEPTION' (any end but done), as in
+    /// `concurrent.futures`. Returns a named tuple `(done, not_done)` of two `list[Job]`, in the order given; nothing is
+    /// raised when the time runs out. Raises UnknownJob, ValueError for another `return_when`. Blocks; Ctrl-C raises
+    /// `KeyboardInterrupt` here within 100 ms, and the jobs go on.
+    #[pyo3(signature = (jobs = None, timeout = None, return_when = "ALL_COMPLETED"))]
+    fn wait<'py>(
+        &self,
+        py: Python<'py>,
+        jobs: Option<&Bound<'py, PyAny>>,
+        timeout: Option<&Bound<'py, PyAny>>,
+        return_when: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let patience = Patience::from_object(timeout)?;
+        let jobs = self.chosen(py, jobs)?;
+        let (needed, on_trouble) = match return_when {
+            "ALL_COMPLETED" => (jobs.len(), false),
+            "FIRST_EXCEPTION" => (jobs.len(), true),
+            "FIRST_COMPLETED" => (1.min(jobs.len()), false),
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "return_when must be 'ALL_COMPLETED', 'FIRST_COMPLETED' or 'FIRST_EXCEPTION', not '{}'",
+                    other.escape_debug()
+                )));
+            }
+        };
+        wait_for(py, &jobs, needed, on_trouble, patience)?;
+        let (done, not_done): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| job.get().is_over());
+        shim::WAITED
+            .get(py)?
+            .call1((PyList::new(py, done)?, PyList::new(py, not_done)?))
+    }
+
+    /// Iterate over jobs (numbers or `Job`s; default: all that have not ended) as they end; those that have ended already
+    /// come first, each job once.
+    ///
+    /// Each step blocks until the next one ends. Raises UnknownJob, and the builtin `TimeoutError` when `timeout` seconds
+    /// (None: no limit) from this call have passed before all were given. Ctrl-C raises `KeyboardInterrupt` within 100 ms.
+    #[pyo3(signature = (jobs = None, timeout = None))]
+    fn as_completed(
+        &self,
+        py: Python<'_>,
+        jobs: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<AsCompleted> {
+        let patience = Patience::from_object(timeout)?;
+        Ok(AsCompleted::new(self.chosen(py, jobs)?, patience))
+    }
+
+    /// End a job now: the same as `jobs[N].kill(timeout, exc)`. `job` is a number or a `Job`. Raises UnknownJob.
+    #[pyo3(signature = (job, timeout = Some(5.0), exc = None))]
+    fn kill(
+        &self,
+        job: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+        exc: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = job.py();
+        let patience = Patience::of(timeout)?;
+        let class = kill::class_of(py, exc)?;
+        let job = self.find(job)?;
+        Job::strike(&job, &class)?;
+        job.get().wait(py, patience)
+    }
+
+    /// End every job that has not ended: queued ones never run, running ones are struck all at once. Then wait up to
+    /// `timeout` seconds for all of them. True when all have ended. See `Job.kill`.
+    #[pyo3(signature = (timeout = Some(5.0), exc = None))]
+    fn kill_all(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        exc: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let patience = Patience::of(timeout)?;
+        let class = kill::class_of(py, exc)?;
+        let jobs = self.chosen(py, None)?;
+        // The queued ones first, the newest before the oldest, so that none starts in the place of one that is struck.
+        for job in jobs.iter().rev() {
+            Job::end_queued(job, State::Killed);
+        }
+        let mut to_itself = Ok(());
+        for job in &jobs {
+            // The job that called this gets its own exception once the others were struck.
+            let struck = Job::strike(job, &class);
+            to_itself = to_itself.and(struck);
+        }
+        to_itself?;
+        wait_for(py, &jobs, jobs.len(), false, patience)
+    }
+
+    /// Take no new jobs. `kill=True` also cancels what is queued and kills what runs. `wait=True` blocks until every job
+    /// has ended (with `kill=True` for 5 seconds at most). May be called again. The records stay readable.
+    #[pyo3(signature = (wait = true, kill = false))]
+    fn shutdown(&self, py: Python<'_>, wait: bool, kill: bool) -> PyResult<()> {
+        if !self.house.is_here() {
+            return Ok(());
+        }
+        self.house.pool.close();
+        if kill {
+            for job in self.unfinished(py) {
+                Job::end_queued(job.bind(py), State::Cancelled);
+            }
+            self.kill_all(py, Some(if wait { 5.0 } else { 0.0 }), None)?;
+        } else if wait {
+            let jobs = self.chosen(py, None)?;
+            wait_for(py, &jobs, jobs.len(), false, Patience::of(None)?)?;
+        }
+        Ok(())
+    }
+
+    fn __enter__(me: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        me
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        exc_type: &Bound<'_, PyAny>,
+        exc: &Bound<'_, PyAny>,
+        tb: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let _ = (exc_type, exc, tb);
+        self.shutdown(py, true, false)
+    }
+}

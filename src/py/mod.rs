@@ -1,0 +1,41 @@
+//! The only room that speaks `PyO3`: the classes that Python sees, the worker's loop, waiting, errors, logging.
+//!
+//! The rule of this room: no Rust lock is held across a Python call, an attach or a detach, or the drop of a Python
+//! object. Copy out, unlock, then call.
+
+pub(crate) mod as_completed;
+pub(crate) mod current;
+pub(crate) mod errors;
+pub(crate) mod exit;
+pub(crate) mod follow;
+pub(crate) mod house;
+pub(crate) mod job;
+mod job_future;
+mod job_output;
+mod job_record;
+pub(crate) mod kill;
+pub(crate) mod log;
+pub(crate) mod manager;
+mod manager_lists;
+mod manager_wait;
+pub(crate) mod options;
+pub(crate) mod outcome;
+pub(crate) mod shim;
+pub(crate) mod streams;
+pub(crate) mod view;
+pub(crate) mod wait;
+pub(crate) mod work;
+pub(crate) mod worker;
+
+use pyo3::prelude::*;
+
+/// What importing the module does, once.
+pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("_current", current::variable(py)?)?;
+    log::install(py);
+    // Now and here, so that no worker ever has to import.
+    errors::touch(py);
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The doors to the Python half: modules of the package, imported when first needed.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+/// A function of the package, looked up once.
+pub(crate) struct Door {
+    module: &'static str,
+    name: &'static str,
+    found: PyOnceLock<Py<PyAny>>,
+}
+
+impl Door {
+    pub(crate) const fn new(module: &'static str, name: &'static str) -> Self {
+        Self {
+            module,
+            name,
+            found: PyOnceLock::new(),
+        }
+    }
+
+    /// The function.
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        let found = self.found.get_or_try_init(py, || {
+            py.import(self.module)?
+                .getattr(self.name)
+                .map(Bound::unbind)
+        })?;
+        Ok(found.bind(py))
+    }
+
+    /// The type, where it is one.
+    pub(crate) fn get_type<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyType>> {
+        Ok(self.get(py)?.cast::<PyType>()?)
+    }
+}
+
+pub(crate) static START_WORKER: Door = Door::new("rjobs._threads", "start_worker");
+pub(crate) static RUN_COROUTINE: Door = Door::new("rjobs._code", "run_coroutine");
+pub(crate) static PREPARE_CODE: Door = Door::new("rjobs._code", "prepare");
+pub(crate) static TRIM: Door = Door::new("rjobs._code", "trim");
+pub(crate) static COROUTINE: Door = Door::new("types", "CoroutineType");
+pub(crate) static HOOK_STREAMS: Door = Door::new("rjobs._capture", "hook_streams");
+pub(crate) static INSTALL_CAPTURE: Door = Door::new("rjobs._capture", "install");
+pub(crate) static INSTALL_LIFECYCLE: Door = Door::new("rjobs._lifecycle", "install");
+pub(crate) static MAKE_FUTURE: Door = Door::new("rjobs._future", "make_future");
+pub(crate) static AWAIT_JOB: Door = Door::new("rjobs._future", "await_job");
+pub(crate) static TO_DICT: Door = Door::new("rjobs._record", "to_dict");
+pub(crate) static STACK: Door = Door::new("rjobs._record", "stack");
+pub(crate) static WAITED: Door = Door::new("rjobs._record", "Waited");
+pub(crate) static STATUS: Door = Door::new("rjobs._display", "status");
+pub(crate) static JOB_HTML: Door = Door::new("rjobs._display", "job_html");
+pub(crate) static JOB_TEXT: Door = Door::new("rjobs._display", "job_text");
+pub(crate) static MANAGER_HTML: Door = Door::new("rjobs._display", "manager_html");
+pub(crate) static MANAGER_TEXT: Door = Door::new("rjobs._display", "manager_text");
+pub(crate) static FORMAT_EXCEPTION: Door = Door::new("rjobs._display", "format_exception");
+pub(crate) static PRINT: Door = Door::new("builtins", "print");
+pub(crate) static NOTHING: Door = Door::new("rjobs._threads", "nothing");
+pub(crate) static MAIN_THREAD: Door = Door::new("threading", "main_thread");
+pub(crate) static EXCEPTION_IN_CALLBACK: Door = Door::new("rjobs._record", "exception_in_callback");

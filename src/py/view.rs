@@ -1,0 +1,67 @@
+//! A manager under fixed options.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::job::Job;
+use super::manager::JobManager;
+use super::options::Options;
+
+/// A manager under fixed options: what `JobManager.options(...)` returns.
+#[pyclass(frozen, module = "rjobs")]
+#[derive(Debug)]
+pub(crate) struct ManagerView {
+    manager: Py<JobManager>,
+    options: Options,
+}
+
+impl ManagerView {
+    pub(crate) const fn new(manager: Py<JobManager>, options: Options) -> Self {
+        Self { manager, options }
+    }
+}
+
+#[pymethods]
+impl ManagerView {
+    /// As `JobManager.new`, under the options of this view; those given here come on top.
+    #[pyo3(signature = (func_or_exp, /, *args, kw = None, **options))]
+    #[pyo3(name = "new")]
+    fn new_job<'py>(
+        &self,
+        func_or_exp: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kw: Option<&Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Job>> {
+        self.manager
+            .get()
+            .new_job(func_or_exp, args, kw, &self.options.with(options)?)
+    }
+
+    /// As `JobManager.submit`, under the options of this view.
+    #[pyo3(signature = (r#fn, /, *args, **kwargs))]
+    fn submit<'py>(
+        &self,
+        r#fn: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Job>> {
+        self.manager
+            .get()
+            .call_job(r#fn, args, kwargs, &self.options)
+    }
+
+    /// A view with these options on top of those it has.
+    #[pyo3(signature = (**options))]
+    fn options(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        Ok(Self::new(
+            self.manager.clone_ref(py),
+            self.options.with(options)?,
+        ))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.manager)
+    }
+}

@@ -1,0 +1,102 @@
+//! The only door to blocking: detached, in slices where a signal or a kill has to be noticed.
+
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use super::{current, shim};
+use crate::interrupt::thread;
+
+/// How long a wait may go without looking for Ctrl-C or a kill. Ctrl-C is promised within 100 ms.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// When a wait is over, from a `timeout` in seconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    deadline: Option<Instant>,
+}
+
+impl Patience {
+    /// None waits for ever; 0 or less does not wait; NaN is an error.
+    pub(crate) fn of(timeout: Option<f64>) -> PyResult<Self> {
+        let deadline = match timeout {
+            None => None,
+            Some(seconds) if seconds.is_nan() => {
+                return Err(PyValueError::new_err(
+                    "timeout must be a number of seconds or None, not NaN",
+                ));
+            }
+            Some(seconds) => {
+                let wait = Duration::try_from_secs_f64(seconds.max(0.0));
+                // Endless, or more than the clock can count.
+                wait.ok().and_then(|wait| Instant::now().checked_add(wait))
+            }
+        };
+        Ok(Self { deadline })
+    }
+
+    /// From a Python argument, with a clear error for what is no number.
+    pub(crate) fn from_object(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let seconds = timeout
+            .map(|timeout| {
+                timeout.extract::<f64>().map_err(|_| {
+                    PyTypeError::new_err(format!(
+                        "timeout must be a number of seconds or None, not {}",
+                        timeout
+                            .get_type()
+                            .name()
+                            .map_or_else(|_| "?".to_owned(), |name| name.to_string())
+                    ))
+                })
+            })
+            .transpose()?;
+        Self::of(seconds)
+    }
+
+    /// True when there is no time left.
+    pub(crate) fn is_over(self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+    }
+}
+
+/// Block in `attempt(until)`, detached, until it gives something or patience ends (None).
+///
+/// On the main thread it looks for signals every 50 ms, so Ctrl-C raises `KeyboardInterrupt` here. In a job it lets a
+/// kill of that job arrive as often. Any other thread sleeps through.
+pub(crate) fn block<R: Send>(
+    py: Python<'_>,
+    patience: Patience,
+    attempt: impl Fn(Option<Instant>) -> Option<R> + Send + Sync,
+) -> PyResult<Option<R>> {
+    let main = shim::MAIN_THREAD
+        .get(py)?
+        .call0()?
+        .getattr(pyo3::intern!(py, "ident"))?;
+    let on_main = main.extract::<std::ffi::c_ulong>().ok() == Some(thread::ident());
+    let sliced = on_main || current::job(py)?.is_some();
+    loop {
+        let slice = sliced.then(|| Instant::now() + SLICE);
+        let until = match (slice, patience.deadline) {
+            (Some(slice), Some(deadline)) => Some(slice.min(deadline)),
+            (slice, deadline) => slice.or(deadline),
+        };
+        if let Some(result) = py.detach(|| attempt(until)) {
+            return Ok(Some(result));
+        }
+        py.check_signals()?;
+        if sliced && !on_main {
+            // Any bytecode will do: an exception that was set for this thread is raised there.
+            shim::NOTHING.get(py)?.call0()?;
+        }
+        if patience.is_over() {
+            return Ok(None);
+        }
+    }
+}
+
+/// The builtin `TimeoutError` of a wait that ran out; the job goes on.
+pub(crate) fn ran_out(what: &str) -> PyErr {
+    PyTimeoutError::new_err(format!("{what} has not ended in time; it goes on"))
+}

@@ -1,0 +1,125 @@
+//! What one job runs, held until it has run.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
+
+use crate::interrupt::call;
+
+/// A call, and the context it runs in. Released as a whole when the job ends.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) callable: Py<PyAny>,
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) kwargs: Option<Py<PyDict>>,
+    pub(crate) context: Py<PyAny>,
+    /// For code: the namespaces it runs in.
+    pub(crate) namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
+}
+
+impl Work {
+    /// Drop it on a worker, where finalizers may run at the end of the interpreter.
+    pub(crate) fn release(self, py: Python<'_>) {
+        call::release(self.callable.into_bound(py));
+        call::release(self.args.into_bound(py));
+        if let Some(kwargs) = self.kwargs {
+            call::release(kwargs.into_bound(py));
+        }
+        call::release(self.context.into_bound(py));
+        if let Some(namespaces) = self.namespaces {
+            let (globals, locals) = *namespaces;
+            call::release(globals.into_bound(py));
+            call::release(locals.into_bound(py));
+        }
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.callable)?;
+        visit.call(&self.args)?;
+        visit.call(&self.kwargs)?;
+        visit.call(&self.context)?;
+        if let Some(namespaces) = &self.namespaces {
+            visit.call(&namespaces.0)?;
+            visit.call(&namespaces.1)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a job is called, kept after its function is released.
+#[derive(Debug)]
+pub(crate) struct Label {
+    /// Short: the function's qualified name, or the first line of the code.
+    pub(crate) name: Py<PyString>,
+    strform: Strform,
+}
+
+#[derive(Debug)]
+enum Strform {
+    /// A Python function: its `repr` is made when asked for, from its name and this address.
+    Function(usize),
+    Text(Py<PyString>),
+}
+
+/// Characters of a callable's `repr` that are kept.
+const REPR_LIMIT: usize = 500;
+/// Characters of code that serve as a name.
+const NAME_LIMIT: usize = 60;
+
+impl Label {
+    /// For a callable. Its `repr` may be anybody's code: what that raises is not the job's business.
+    pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> Self {
+        let py = callable.py();
+        let name = callable
+            .getattr(pyo3::intern!(py, "__qualname__"))
+            .and_then(|name| Ok(name.cast_into::<PyString>()?))
+            .or_else(|_| callable.get_type().qualname())
+            .unwrap_or_else(|_| pyo3::intern!(py, "?").clone());
+        let strform = if callable.is_instance_of::<PyFunction>() {
+            Strform::Function(callable.as_ptr() as usize)
+        } else {
+            let text = callable.repr().map_or_else(
+                |_| format!("<{name} whose repr raises>"),
+                |text| cut(&text.to_string_lossy(), REPR_LIMIT),
+            );
+            Strform::Text(PyString::new(py, &text).unbind())
+        };
+        Self {
+            name: name.unbind(),
+            strform,
+        }
+    }
+
+    /// For code.
+    pub(crate) fn of_code(source: &Bound<'_, PyString>) -> Self {
+        let text = source.to_string_lossy();
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty())
+            .unwrap_or_default();
+        let name = PyString::new(source.py(), &cut(line, NAME_LIMIT)).unbind();
+        Self {
+            name,
+            strform: Strform::Text(source.clone().unbind()),
+        }
+    }
+
+    /// What `str(job)` shows, as in IPython: the `repr` of the function, or the code.
+    pub(crate) fn strform<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        match &self.strform {
+            Strform::Text(text) => text.bind(py).clone(),
+            Strform::Function(address) => {
+                let name = self.name.bind(py).to_string_lossy();
+                PyString::new(py, &format!("<function {name} at {address:#x}>"))
+            }
+        }
+    }
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    if text.chars().nth(limit).is_none() {
+        return text.to_owned();
+    }
+    text.chars().take(limit - 1).chain(['…']).collect()
+}

@@ -1,0 +1,327 @@
+//! The worker's loop: attached once, detached only around waiting, and what happens to one job in it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+
+use super::errors::JobError;
+use super::house::House;
+use super::job::Job;
+use super::kill::Deadline;
+use super::outcome::Outcome;
+use super::work::Work;
+use super::{current, shim, streams};
+use crate::core::clock::{self, Tick};
+use crate::core::pool::Wake;
+use crate::core::state::State;
+use crate::interrupt::strike::Slot;
+use crate::interrupt::{call, context, thread};
+
+/// How long a worker runs short jobs in a row before it offers the interpreter to others, nanoseconds. By time and not by
+/// count: jobs that are C functions never offer it themselves.
+const TURN: u64 = 1_000_000;
+
+/// How old a reading of the processor clock may be, nanoseconds. The system call costs 0.3 us, as much as a small job.
+const CPU_READING: u64 = 1_000_000;
+
+/// What a worker thread runs: held by `rjobs._threads.WorkerThread`.
+#[pyclass(frozen, module = "rjobs")]
+#[derive(Debug)]
+pub(crate) struct Worker {
+    house: Arc<House>,
+    serial: u64,
+    /// What it runs now, for the thread's name.
+    job: Mutex<Option<Py<Job>>>,
+}
+
+impl Worker {
+    pub(crate) fn new(house: &Arc<House>) -> Self {
+        Self {
+            house: Arc::clone(house),
+            serial: house.next_worker(),
+            job: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+}
+
+#[pymethods]
+impl Worker {
+    /// The job that the thread runs now, or None.
+    #[getter]
+    fn job(&self, py: Python<'_>) -> Option<Py<Job>> {
+        self.job.lock().as_ref().map(|job| job.clone_ref(py))
+    }
+
+    /// Run jobs until the pool lets this worker go. To be called once, on a thread of its own.
+    fn run(&self, py: Python<'_>) {
+        thread::set_name(&format!("rjobs-{}", self.serial));
+        let slot = Arc::new(Slot::of_this_thread(py));
+        self.house.moved_in(&slot);
+        log::debug!(target: "rjobs::pool", "worker {} started", self.serial);
+        let mut shift = Shift {
+            slot: &slot,
+            cpu: thread::cpu_time(),
+            cpu_read: clock::now(),
+        };
+        let (mut arriving, mut turn_began) = (true, clock::now());
+        loop {
+            if let Some(job) = self.house.pool.pop(arriving) {
+                arriving = false;
+                *self.job.lock() = Some(job.clone_ref(py));
+                let job = job.into_bound(py);
+                let ended = shift.run(&job);
+                let kept = self.job.lock().take();
+                drop(kept);
+                call::release(job);
+                let Some(ended) = ended else { return };
+                if ended.saturating_sub(turn_began) > TURN {
+                    py.detach(|| ());
+                    turn_began = clock::now();
+                }
+            } else {
+                match py.detach(|| self.house.pool.park()) {
+                    Wake::Work => arriving = true,
+                    Wake::Leave => break,
+                }
+                turn_began = clock::now();
+            }
+        }
+        self.house.moved_out(&slot);
+        if !self.house.pool.is_closed() {
+            // A closed pool may mean that the interpreter ends, which is no time to call `logging`.
+            log::debug!(target: "rjobs::pool", "worker {} left", self.serial);
+        }
+    }
+}
+
+/// One worker's time on its thread.
+struct Shift<'a> {
+    slot: &'a Arc<Slot>,
+    /// The processor clock as last read, and when.
+    cpu: u64,
+    cpu_read: Tick,
+}
+
+/// How a call ended.
+struct Ended {
+    result: Result<Py<PyAny>, Py<PyBaseException>>,
+    struck: bool,
+    at: Tick,
+}
+
+impl Shift<'_> {
+    /// Run one job to its end; the time of it, or None when this is the child of a fork that the job made: then nothing
+    /// here belongs to it, and the thread must end.
+    fn run(&mut self, job: &Bound<'_, Job>) -> Option<Tick> {
+        let py = job.py();
+        // A panic of ours is that job's failure, and not the worker's or the kernel's.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.call(job)));
+        match ended {
+            Ok(ended) => ended,
+            Err(panic) => {
+                self.slot.close(py);
+                let what = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("no message");
+                let error = JobError::new_err(format!(
+                    "{} failed by a fault in rjobs itself (a panic: {what})",
+                    job.get().title(py)
+                ));
+                let outcome = Outcome::raised(error.into_value(py).bind(py));
+                let now = clock::now();
+                Job::end_running(job, State::Failed, outcome, now);
+                Job::end_queued(job, State::Lost);
+                Some(now)
+            }
+        }
+    }
+
+    fn call(&mut self, bound: &Bound<'_, Job>) -> Option<Tick> {
+        let (py, job) = (bound.py(), bound.get());
+        let work = job.work.lock().take();
+        let Some(work) = work else {
+            // Cancelled or killed while it was queued.
+            return Some(clock::now());
+        };
+        // May run Python code (where a stream was replaced), so it comes before the job can be struck.
+        streams::ensure_hooked(py);
+        let _ = job.slot.set(Arc::clone(self.slot));
+        let Some(ended) = self.inside_context(bound, &work) else {
+            work.release(py);
+            return Some(clock::now());
+        };
+        if !job.house.is_here() {
+            // The job forked, and this is the child, where the job's call has returned as well. Its record is the
+            // parent's; dropping the work would run finalizers twice.
+            std::mem::forget(work);
+            return None;
+        }
+        self.note_cpu(job, ended.at);
+        let (state, outcome) = match ended.result {
+            Ok(value) => (State::Done, Outcome::Value(value)),
+            Err(exception) => judge(bound, &work, exception.bind(py), ended.struck),
+        };
+        work.release(py);
+        Job::end_running(bound, state, outcome, ended.at);
+        Some(ended.at)
+    }
+
+    /// The call itself, in the submitter's context, open to strikes from just before to just after. None when the job was
+    /// ended while it was queued.
+    fn inside_context(&mut self, bound: &Bound<'_, Job>, work: &Work) -> Option<Ended> {
+        let (py, job) = (bound.py(), bound.get());
+        let number = job.record.number();
+        let context = work.context.bind(py);
+        let inside =
+            match context::enter(context).and_then(|inside| current::set(bound).map(|()| inside)) {
+                Ok(inside) => inside,
+                Err(error) => {
+                    // Only a context that somebody else is inside of; ours is a copy that nobody has.
+                    let begun = job.record.begin(clock::now());
+                    let result = Err(error.into_value(py));
+                    return begun.then(|| Ended {
+                        result,
+                        struck: false,
+                        at: clock::now(),
+                    });
+                }
+            };
+        let started = clock::now();
+        self.read_cpu(started);
+        // While it runs, the record holds the reading at its start.
+        job.record.set_cpu(self.cpu);
+        self.slot.open(number);
+        if !job.record.begin(started) {
+            self.slot.close(py);
+            return None;
+        }
+        let deadline = job.timeout.map(|timeout| {
+            let deadline = Deadline {
+                slot: Arc::clone(self.slot),
+                job: number,
+            };
+            job.house.timers.add(Instant::now() + timeout, deadline)
+        });
+        let result = if let Some(Err(error)) = &deadline {
+            let message = format!(
+                "{} got no thread to watch its timeout: {error}",
+                job.title(py)
+            );
+            Err(JobError::new_err(message).into_value(py).into_bound(py))
+        } else {
+            let (callable, args) = (work.callable.bind(py), work.args.bind(py));
+            let result = call::call(callable, args, work.kwargs.as_ref().map(|kw| kw.bind(py)));
+            result.and_then(finish_coroutine)
+        };
+        // The very next thing, before anything else can run Python code.
+        let struck = self.slot.close(py);
+        let at = clock::now();
+        if let Some(Ok(key)) = deadline {
+            job.house.timers.remove(key);
+        }
+        drop(inside);
+        Some(Ended {
+            result: result.map(Bound::unbind).map_err(Bound::unbind),
+            struck,
+            at,
+        })
+    }
+
+    /// Read the processor clock, unless it was read a moment ago: then what has passed since is counted as used, which it
+    /// was, as a worker that has work does not wait.
+    fn read_cpu(&mut self, now: Tick) {
+        let since = now.saturating_sub(self.cpu_read);
+        if since > CPU_READING {
+            (self.cpu, self.cpu_read) = (thread::cpu_time(), now);
+        } else {
+            (self.cpu, self.cpu_read) = (self.cpu + since, self.cpu_read + since);
+        }
+    }
+
+    fn note_cpu(&mut self, job: &Job, ended: Tick) {
+        let at_start = job.record.cpu();
+        self.read_cpu(ended);
+        job.record.set_cpu(self.cpu.saturating_sub(at_start));
+    }
+}
+
+/// A coroutine function is run to its end, in an event loop of its own: `new(async_function)` works.
+fn finish_coroutine(
+    result: Bound<'_, PyAny>,
+) -> Result<Bound<'_, PyAny>, Bound<'_, PyBaseException>> {
+    let py = result.py();
+    let is_coroutine = shim::COROUTINE
+        .get_type(py)
+        .is_ok_and(|kind| result.get_type().is(kind));
+    if !is_coroutine {
+        return Ok(result);
+    }
+    let run = shim::RUN_COROUTINE
+        .get(py)
+        .map_err(|error| error.into_value(py).into_bound(py))?;
+    let args = (result,)
+        .into_pyobject(py)
+        .map_err(|error| error.into_value(py).into_bound(py))?;
+    call::call(run, &args, None)
+}
+
+/// State and outcome of a job that left with an exception.
+fn judge(
+    job: &Bound<'_, Job>,
+    work: &Work,
+    exception: &Bound<'_, PyBaseException>,
+    struck: bool,
+) -> (State, Outcome) {
+    let py = job.py();
+    let state = job.get().verdict(exception, struck);
+    if state != State::Failed {
+        explain(job, exception, state);
+    }
+    if work.namespaces.is_some() || job.get().source.is_some() {
+        // The frames of the code runner are ours: the traceback begins with the user's code.
+        if let Ok(trim) = shim::TRIM.get(py)
+            && let Err(error) = trim.call1((exception,))
+        {
+            error.write_unraisable(py, None);
+        }
+    }
+    (state, Outcome::raised(exception))
+}
+
+/// An exception that was sent comes without arguments: say what happened.
+fn explain(job: &Bound<'_, Job>, exception: &Bound<'_, PyBaseException>, state: State) {
+    let py = job.py();
+    let args = pyo3::intern!(py, "args");
+    let is_bare = exception
+        .getattr(args)
+        .and_then(|args| args.is_empty())
+        .unwrap_or(false);
+    let is_ours = exception
+        .as_any()
+        .is_instance_of::<super::errors::JobKilled>();
+    if !(is_bare && is_ours) {
+        return;
+    }
+    let title = job.get().title(py);
+    let message = match (state, job.get().timeout) {
+        (State::TimedOut, Some(timeout)) => {
+            format!(
+                "{title} ran longer than its timeout of {} s",
+                timeout.as_secs_f64()
+            )
+        }
+        _ => format!("{title} was killed"),
+    };
+    // Cannot fail: every BaseException takes a tuple here.
+    let _ = exception.setattr(args, (message,));
+}
