@@ -14,26 +14,22 @@ import subprocess
 import sys
 import tempfile
 
-IMPORT = """
+TIMED = """
 import time
 began = time.perf_counter()
-import {module}
+{statement}
 print(time.perf_counter() - began)
 """
-
-LOAD = """
-import time
+SHELL = """
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
-began = time.perf_counter()
-shell.run_line_magic("load_ext", "rjobs")
-print(time.perf_counter() - began)
 """
 
 CASES = {
-    "import rjobs": IMPORT.format(module="rjobs"),
-    "import concurrent.futures.thread": IMPORT.format(module="concurrent.futures.thread"),
-    "%load_ext rjobs": LOAD,
+    "import rjobs, in a bare Python": TIMED.format(statement="import rjobs"),
+    "import concurrent.futures.thread, there": TIMED.format(statement="import concurrent.futures.thread"),
+    "import rjobs, in IPython": SHELL + TIMED.format(statement="import rjobs"),
+    "%load_ext rjobs, with the import": SHELL + TIMED.format(statement="shell.run_line_magic('load_ext', 'rjobs')"),
 }
 
 
@@ -62,7 +58,7 @@ def main() -> None:
                 times[name].append(once(code, folder))
     print(f"milliseconds, median of {options.rounds} fresh processes")
     for name, values in times.items():
-        print(f"{name:34}{statistics.median(values):8.1f}")
+        print(f"{name:42}{statistics.median(values):8.1f}")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ class Printer:
         if cell["cell_type"] == "markdown":
             self.say("\n" + cell["source"], style="1" if cell["source"].startswith("#") else "")
         else:
-            self.say("\n" + textwrap.indent(brief(cell["source"]), "    > "), style="36")
+            code = textwrap.indent(brief(cell["source"]), "    > ", lambda _: True)
+            self.say("\n" + code, style="36")
             self.began = time.perf_counter()
 
     def after(self, cell: dict[str, Any], **_: object) -> None:
@@ -87,7 +88,13 @@ def run(path: Path, *, printer: Printer | None = None, more_cells: tuple[str, ..
     """
     notebook = nbformat.read(path, as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(code) for code in more_cells]
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}})
+    client = NotebookClient(
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        extra_arguments=["--log-level=40"],  # errors only: the kernel warns about its own loopback connection
+        resources={"metadata": {"path": path.parent}},
+    )
     if printer:
         client.on_cell_start = printer.before
         client.on_cell_executed = printer.after

@@ -9,6 +9,7 @@ so it is one asyncio loop that spends as little of the processor as it can while
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 
@@ -58,4 +59,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    # Interrupting the notebook's kernel reaches its children too; this one is to go on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(main())

@@ -87,7 +87,8 @@ class Env:
             shutil.rmtree(self.path, ignore_errors=True)
             self.run(self.base, "-m", "venv", self.path)
         if missing := sorted(wanted - installed):
-            pip = (self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            # Most of what is installed is never imported: compiling it all is left to the imports.
+            pip = (self.python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check")
             self.run(*pip, *missing)
             stamp.write_text("\n".join(sorted(wanted | installed)))
 
@@ -101,7 +102,18 @@ class Env:
     def build(self, *, quick: bool = False) -> None:
         """Build rjobs and link this checkout into the environment: changes of python/ are live, of src/ need this."""
         print(f"building rjobs for {self.tag}{' (quick build)' if quick else ''}", flush=True)
-        self.run(self.bin / "maturin", "develop", "--release", "--quiet", quick=quick)
+        run = subprocess.run(
+            [self.bin / "maturin", "develop", "--release"],
+            cwd=ROOT,
+            env=self.variables(quick=quick),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if run.returncode:  # its many lines matter only then
+            print(run.stdout, flush=True)
+            run.check_returncode()
 
 
 def this_env() -> Env:

@@ -41,8 +41,7 @@ def block(text: str, limit: int) -> str:
     """Give `text` with its line ends kept, made safe like `one_line`, the last `limit` characters."""
     text = _ESCAPE.sub("", text[-limit:])
     return "\n".join(
-        line if line.isprintable() else "".join(map(_visible, line))
-        for line in map(overwritten, text.split("\n"))
+        line if line.isprintable() else "".join(map(_visible, line)) for line in map(overwritten, text.split("\n"))
     )
 
 
@@ -62,8 +61,7 @@ def width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )
 
 

@@ -144,7 +144,7 @@ def html(manager: JobManager) -> str:
 
 def _snapshot(manager: JobManager) -> tuple[list[Job[Any]], dict[str, int]]:
     private: Any = manager  # the stub tells of the public names only
-    jobs, counts = private._snapshot(ROWS)
+    jobs, counts = private._snapshot(ROWS)  # noqa: SLF001
     return jobs, {state: n for state, n in counts.items() if n}
 
 

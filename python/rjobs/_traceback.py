@@ -56,9 +56,8 @@ def job_part(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _is_ours(tb: TracebackType) -> bool:
-    # By module and not by file, so that it holds for frozen and zipped modules as well.
-    module = tb.tb_frame.f_globals.get("__name__")
-    return isinstance(module, str) and module.partition(".")[0] in ("rjobs", "asyncio")
+    names = tb.tb_frame.f_globals
+    return bool(names.get("__rjobs_internal__")) or str(names.get("__name__")).partition(".")[0] == "asyncio"
 
 
 def _by_ipython(exc: BaseException, tb: TracebackType | None) -> str | None:

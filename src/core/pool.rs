@@ -34,7 +34,7 @@ struct Crew<T> {
 pub enum Admission {
     /// A worker will see to it.
     Queued,
-    /// Queued, and the caller must start one more worker, or call [`Pool::worker_gone`] when it cannot.
+    /// Queued, and the caller must start one more worker, or call [`Pool::worker_failed`] when it cannot.
     NeedsWorker,
 }
 
@@ -150,13 +150,14 @@ impl<T> Pool<T> {
         Wake::Work
     }
 
-    /// A worker that was asked for did not come (it could not be started), or ended outside of `park`.
-    /// True when there is no worker left at all.
-    pub fn worker_gone(&self, before_arriving: bool) -> bool {
+    /// A worker that was asked for did not come. True when there is no worker left at all.
+    pub fn worker_failed(&self) -> bool {
         let mut crew = self.crew.lock();
         crew.workers -= 1;
-        if before_arriving {
-            crew.rising -= 1;
+        crew.rising -= 1;
+        // It was counted on, so another may not have been called.
+        if !crew.queue.is_empty() {
+            self.call_one(&mut crew);
         }
         crew.workers == 0
     }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod call;
+pub(crate) mod collector;
 pub(crate) mod context;
 pub(crate) mod strike;
 pub(crate) mod thread;

@@ -17,8 +17,8 @@ use crate::core::clock::Tick;
 use crate::core::output::Output;
 use crate::core::record::Record;
 use crate::core::state::State;
-use crate::interrupt::call;
 use crate::interrupt::strike::Slot;
+use crate::interrupt::{call, collector};
 
 /// One piece of work and its record: what `new`, `submit` and `%job` give.
 ///
@@ -56,7 +56,7 @@ pub(crate) struct Extras {
     pub(crate) callbacks: Vec<Py<PyAny>>,
     pub(crate) future: Option<Py<PyAny>>,
     pub(crate) outputs: Option<Py<PyList>>,
-    /// The classes that kills asked for. All are kept until the job is gone: the thread's state may hold one.
+    /// The classes that kills asked for. All are kept until the job has ended: the thread's state may hold one.
     pub(crate) kills: Vec<Py<PyType>>,
     pub(crate) hide_display: bool,
 }
@@ -121,6 +121,16 @@ impl Job {
         change(self.extras.lock().get_or_insert_default())
     }
 
+    /// The same for what may refer back to the job: from then on the collector has to see it.
+    pub(crate) fn link<R>(me: &Bound<'_, Self>, change: impl FnOnce(&mut Extras) -> R) -> R {
+        let result = me.get().with_extras(change);
+        // Before the end the job cannot be garbage, and at the end the links are seen.
+        if me.get().record.state().is_terminal() {
+            collector::track(me);
+        }
+        result
+    }
+
     /// End a job that has not started: it never runs. False when it has started or ended.
     pub(crate) fn end_queued(me: &Bound<'_, Self>, to: State) -> bool {
         let job = me.get();
@@ -149,12 +159,24 @@ impl Job {
         if let Some(output) = job.output.get() {
             output.end();
         }
-        let callbacks = job
-            .extras
-            .lock()
-            .as_mut()
-            .map(|extras| std::mem::take(&mut extras.callbacks));
-        for callback in callbacks.into_iter().flatten() {
+        let (callbacks, kills, is_linked) = {
+            let mut extras = job.extras.lock();
+            extras
+                .as_mut()
+                .map_or((Vec::new(), Vec::new(), false), |extras| {
+                    let is_linked = extras.future.is_some() || extras.outputs.is_some();
+                    (
+                        std::mem::take(&mut extras.callbacks),
+                        std::mem::take(&mut extras.kills),
+                        is_linked,
+                    )
+                })
+        };
+        drop(kills);
+        if is_linked || job.outcome.lock().can_have_cycles(me.py()) {
+            collector::track(me);
+        }
+        for callback in callbacks {
             Self::run_callback(me, &callback.into_bound(me.py()));
         }
     }
@@ -189,6 +211,19 @@ impl Job {
             output.end();
         }
         output
+    }
+}
+
+/// Put `fresh` into an empty place, or leave what is there: what is in it now, and `fresh` if it was not needed (for the
+/// caller to drop, outside of the lock).
+pub(crate) fn keep_first<T>(
+    py: Python<'_>,
+    place: &mut Option<Py<T>>,
+    fresh: Py<T>,
+) -> (Py<T>, Option<Py<T>>) {
+    match place {
+        Some(kept) => (kept.clone_ref(py), Some(fresh)),
+        None => (place.insert(fresh).clone_ref(py), None),
     }
 }
 

@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 
 use super::errors::{CancelledError, JobError, JobKilled};
-use super::job::Job;
+use super::job::{Job, keep_first};
 use super::outcome::{self, Outcome};
 use super::shim;
 use super::wait::{self, Patience};
@@ -175,9 +175,8 @@ impl Job {
         }
         let fresh = shim::MAKE_FUTURE.get(py)?.call1((me,))?.unbind();
         // Two threads may have made one each: the first that is stored is the job's, the other is fed as well.
-        let kept = me
-            .get()
-            .with_extras(|extras| extras.future.get_or_insert(fresh).clone_ref(py));
+        let (kept, other) = Self::link(me, |extras| keep_first(py, &mut extras.future, fresh));
+        drop(other);
         Ok(kept.into_bound(py))
     }
 

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::follow::Follow;
-use super::job::Job;
+use super::job::{Job, keep_first};
 
 #[pymethods]
 impl Job {
@@ -37,16 +37,23 @@ impl Job {
     /// The rich displays it made, oldest first: objects with `data`, `metadata` and `display()`. At most 1,000 are kept.
     #[getter]
     fn outputs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = self._outputs_list(py)?;
+        let list = self
+            .extras
+            .lock()
+            .as_ref()
+            .and_then(|extras| Some(extras.outputs.as_ref()?.clone_ref(py)));
+        let list = list.map_or_else(|| PyList::empty(py), |list| list.into_bound(py));
         PyList::new(py, list.iter())
     }
 
     /// The live list behind `outputs`.
-    fn _outputs_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    fn _outputs_list<'py>(me: &Bound<'py, Self>) -> Bound<'py, PyList> {
+        let py = me.py();
         // Made before it is known to be needed: not under the lock.
         let fresh = PyList::empty(py).unbind();
-        let list = self.with_extras(|extras| extras.outputs.get_or_insert(fresh).clone_ref(py));
-        Ok(list.into_bound(py))
+        let (list, other) = Self::link(me, |extras| keep_first(py, &mut extras.outputs, fresh));
+        drop(other);
+        list.into_bound(py)
     }
 
     /// The last `n` lines of its output.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -17,7 +17,7 @@ use super::worker::Worker;
 use super::{errors, exit, shim};
 use crate::core::pool::{Admission, Closed};
 use crate::core::registry::Registry;
-use crate::interrupt::context;
+use crate::interrupt::{collector, context};
 
 /// Workers that a manager has at most, unless told otherwise: enough that `%job` starts at once, few enough that a slip
 /// (a million jobs) does not make a million threads. The number is arbitrary.
@@ -144,6 +144,7 @@ impl JobManager {
             options,
         );
         let job = Bound::new(py, job)?;
+        collector::untrack(&job);
         if !options.daemon {
             exit::keep_for(&job);
         }
@@ -166,13 +167,19 @@ impl JobManager {
         let serial = worker.get().serial();
         let Err(error) = shim::START_WORKER
             .get(py)
-            .and_then(|start| start.call1((worker, serial)))
+            .and_then(|start| start.call1((&worker, serial)))
         else {
             return Ok(());
         };
-        let is_last = self.house.pool.worker_gone(true);
-        if !is_last {
-            // The others will see to it.
+        // Ctrl-C may come out of `Thread.start` before or after the thread is there: only the worker itself knows.
+        if !worker.get().give_up() {
+            return Err(error);
+        }
+        if !self.house.pool.worker_failed() {
+            // The others will see to the job.
+            if !error.is_instance_of::<PyException>(py) {
+                return Err(error);
+            }
             log::warn!(target: "rjobs::pool", "no thread for another worker: {error}");
             return Ok(());
         }

@@ -5,6 +5,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
+use crate::interrupt::collector;
+
 /// What the call gave. A job that never ran has none of these.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -30,6 +32,15 @@ impl Outcome {
                 exception.clone_ref(py),
                 traceback.as_ref().map(|traceback| traceback.clone_ref(py)),
             ),
+        }
+    }
+
+    /// True when it may refer back to the job.
+    pub(crate) fn can_have_cycles(&self, py: Python<'_>) -> bool {
+        match self {
+            Self::None => false,
+            Self::Value(value) => collector::can_have_cycles(value.bind(py)),
+            Self::Raised(..) => true,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -34,6 +35,8 @@ const CPU_READING: u64 = 1_000_000;
 pub(crate) struct Worker {
     house: Arc<House>,
     serial: u64,
+    /// Set once: by the worker when it begins, or by who started it and gave up. So both agree whether it counts.
+    decided: AtomicBool,
     /// What it runs now, for the thread's name.
     job: Mutex<Option<Py<Job>>>,
 }
@@ -43,12 +46,18 @@ impl Worker {
         Self {
             house: Arc::clone(house),
             serial: house.next_worker(),
+            decided: AtomicBool::new(false),
             job: Mutex::new(None),
         }
     }
 
     pub(crate) fn serial(&self) -> u64 {
         self.serial
+    }
+
+    /// It could not be started: should its thread come up after all, it ends at once. False when it is running already.
+    pub(crate) fn give_up(&self) -> bool {
+        !self.decided.swap(true, Ordering::AcqRel)
     }
 }
 
@@ -62,6 +71,9 @@ impl Worker {
 
     /// Run jobs until the pool lets this worker go. To be called once, on a thread of its own.
     fn run(&self, py: Python<'_>) {
+        if self.decided.swap(true, Ordering::AcqRel) {
+            return;
+        }
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
         self.house.moved_in(&slot);

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
+# Frames of modules that say so are ours: tracebacks begin below them.
+__rjobs_internal__ = True
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -49,7 +49,7 @@ def _after_jobs(words: list[str], manager: JobManager) -> list[str]:
     if not words:
         return list(COMMANDS)
     private: Any = manager  # the stub tells of the public names only
-    jobs, _counts = private._snapshot(_NUMBERS)
+    jobs, _counts = private._snapshot(_NUMBERS)  # noqa: SLF001
     if words[0] == "kill":
         alive = [str(job.num) for job in jobs if not job.done()]
         return [number for number in alive if number not in words] + (["all"] if len(words) == 1 else [])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.displaypub import CapturingDisplayPublisher
-from IPython.utils.capture import RichOutput
+from IPython.core import displaypub
+from IPython.display import publish_display_data
 
 from rjobs import current_job
 
@@ -17,18 +17,30 @@ if TYPE_CHECKING:
 LIMIT = 1000
 
 
-class JobOutput(RichOutput):  # type: ignore[misc]  # untyped in IPython 8
+class JobOutput:
     """One rich display of a job: show it with `display(output)` or `output.display()`.
 
-    Shown with `output.display()`, it goes on following the updates that the job makes to it.
+    It looks like what IPython's `capture_output` gives: `data`, `metadata` and `transient` are the parts
+    of the display. Shown with `output.display()`, it goes on following the updates the job makes to it.
     """
 
-    shown = False
+    def __init__(self, data: dict[str, Any], metadata: dict[str, Any], transient: dict[str, Any]) -> None:
+        self.data = data
+        self.metadata = metadata
+        self.transient = transient
+        self.shown = False
 
     def display(self) -> None:
         """Show it under the cell that asks for it."""
-        super().display()
+        publish: Any = publish_display_data
+        publish(self.data, self.metadata, transient=self.transient)
         self.shown = True
+
+    def __repr__(self) -> str:
+        return f"<display of {', '.join(self.data) or 'nothing'}>"
+
+    def _repr_mimebundle_(self, **_kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.data, self.metadata
 
 
 def install(shell: Any, patches: Patches) -> None:
@@ -61,27 +73,27 @@ def install(shell: Any, patches: Patches) -> None:
 
 def _guard_captures(patches: Patches) -> None:
     """Keep a job's displays out of what `%%capture` in a cell captures; a capture made by the job has them."""
-    cls = CapturingDisplayPublisher
+    cls: Any = displaypub.CapturingDisplayPublisher
     init, publish, clear_output = cls.__init__, cls.publish, cls.clear_output
 
     def remember_owner(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        self.rjobs_owner = _outputs(current_job())
+        job = current_job()
+        self.rjobs_owner = None if job is None else _outputs(job)
 
-    def captures(publisher: Any) -> bool:
-        mine = _outputs(current_job())
-        return mine is None or getattr(publisher, "rjobs_owner", None) is mine
+    def captures(publisher: Any, job: Job[Any]) -> bool:
+        return getattr(publisher, "rjobs_owner", None) is _outputs(job)
 
     def publish_or_keep(self: Any, data: Any, metadata: Any = None, *args: Any, **kwargs: Any) -> Any:
         job = current_job()
-        if job is None or captures(self):
+        if job is None or captures(self, job):
             return publish(self, data, metadata, *args, **kwargs)
         _keep(job, data, metadata, kwargs.get("transient"), update=kwargs.get("update", False))
         return None
 
-    def clear_shown_or_kept(self: Any, wait: bool = False) -> Any:  # noqa: FBT001, FBT002 - IPython's signature
+    def clear_shown_or_kept(self: Any, wait: bool = False) -> Any:
         job = current_job()
-        if job is None or captures(self):
+        if job is None or captures(self, job):
             return clear_output(self, wait)
         _clear(job, wait=wait)
         return None
@@ -91,9 +103,9 @@ def _guard_captures(patches: Patches) -> None:
     patches.set(cls, "clear_output", clear_shown_or_kept)
 
 
-def _outputs(job: Job[Any] | None) -> list[Any] | None:
+def _outputs(job: Job[Any]) -> list[JobOutput]:
     private: Any = job  # the stub tells of the public names only
-    outputs: list[Any] | None = None if job is None else private._outputs_list()
+    outputs: list[JobOutput] = private._outputs_list()  # noqa: SLF001
     return outputs
 
 
@@ -105,7 +117,6 @@ _waiting: set[int] = set()
 def _keep(job: Job[Any], data: Any, metadata: Any, transient: Any, *, update: bool) -> bool:
     """Keep a display; True when the front end has to hear of it as well, since it shows what is updated."""
     outputs = _outputs(job)
-    assert outputs is not None
     display_id = (transient or {}).get("display_id")
     if update:
         kept = [output for output in outputs if output.transient.get("display_id") == display_id]
@@ -125,7 +136,6 @@ def _keep(job: Job[Any], data: Any, metadata: Any, transient: Any, *, update: bo
 
 def _clear(job: Job[Any], *, wait: bool) -> None:
     outputs = _outputs(job)
-    assert outputs is not None
     if wait:
         _waiting.add(id(outputs))
     else:

@@ -68,7 +68,7 @@ class JobMagics:
             raise UsageError(message)
         given = {"name": options.name, "timeout": options.timeout}
         private: Any = self._manager()  # the stub tells of the public names only
-        job: Job[Any] = private._new_code(
+        job: Job[Any] = private._new_code(  # noqa: SLF001
             cells.runner(self._shell, compiled, options.out),
             code,
             code=compiled.statements or compiled.last,
@@ -90,7 +90,7 @@ class JobMagics:
         %jobs tail 3 [n]        the last n lines (10) of the output of job 3
         %jobs flush             forget the jobs that have ended
         """
-        command, *words = line.split() or ["status"]
+        command, *words = line.replace(",", " ").split() or ["status"]
         manager = self._manager()
         if command == "status" and not words:
             manager.status()
@@ -113,7 +113,8 @@ class JobMagics:
 def _silenced(code: str) -> bool:
     """Say whether the code ends in a `;`, which in IPython silences the value."""
     try:
-        return bool(DisplayHook.semicolon_at_end_of_expression(code))
+        hook: Any = DisplayHook  # untyped
+        return bool(hook.semicolon_at_end_of_expression(code))
     except (tokenize.TokenError, SyntaxError):
         return False  # magics and commands need not be made of Python's tokens
 

@@ -15,7 +15,7 @@ _OPTION = re.compile(
     r"--(?P<long>[A-Za-z][A-Za-z-]*)?(?:(?<=[A-Za-z])=(?P<value>\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)"
     r"|-(?P<letters>[A-Za-z]+)(?P<number>[0-9.][0-9.eE+-]*)?(?=\s|$)"
 )
-_VALUE = re.compile(r"\s+(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>\S+))(?=\s|$)")
+_VALUE = re.compile(r"\s+(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^\s'\"]\S*))(?=\s|$)")
 
 _LETTERS = {
     "n": "name",

@@ -77,7 +77,7 @@ def _install_at_prompt(patches: Patches) -> None:
     write = module.StdoutProxy.write
 
     @functools.wraps(write)
-    def write_to_job(self: Any, data: str) -> int:
+    def write_to_job(self: Any, data: Any) -> int:
         if isinstance(data, str) and job_write(data):
             return len(data)
         written: int = write(self, data)

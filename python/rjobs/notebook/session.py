@@ -42,7 +42,14 @@ class Session:
         return self._own
 
     def load(self) -> None:
-        """Put `jobs` into the namespace, register the magics, and set the hooks."""
+        """Put `jobs` into the namespace, register the magics, and set the hooks; all of it or nothing."""
+        try:
+            self._load()
+        except BaseException:
+            self.unload()
+            raise
+
+    def _load(self) -> None:
         held = self._shell.user_ns.get(_VARIABLE)
         if not isinstance(held, JobManager):
             if _VARIABLE in self._shell.user_ns:

@@ -45,7 +45,7 @@ fn a_rising_worker_counts_as_free() {
 fn a_worker_that_cannot_be_started_is_not_counted() {
     let pool = Pool::new(1, LONG);
     pool.push(1).unwrap();
-    assert!(pool.worker_gone(true));
+    assert!(pool.worker_failed());
     assert_eq!(pool.withdraw(|item| *item == 1), Some(1));
     assert_eq!(pool.push(2).unwrap(), Admission::NeedsWorker);
 }

@@ -1,0 +1,139 @@
+"""`%jobs`, and what the Tab key offers."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.error import UsageError
+
+
+@pytest.fixture
+def go(notebook):
+    event = notebook.shell.user_ns["go"] = threading.Event()
+    yield event
+    event.set()
+
+
+def test_the_table(notebook, go, capsys):
+    notebook("%jobs")
+    assert capsys.readouterr().out == "No jobs.\n"
+    notebook("%job -qn waits print('hello'); go.wait(20)")
+    assert next(notebook["jobs"][0].follow()) == "hello\n"
+    for cell in ("%jobs", "%jobs status", "jobs.status()"):
+        notebook(cell)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1].split()[:3] == ["0", "running", "waits"]
+        assert lines[1].endswith("hello")
+        assert lines[2] == "1 running"
+
+
+def test_kill(notebook, go, capsys):
+    notebook("jobs_done = %job -q 1\njobs_done.join(20)")
+    notebook("spin = %job -q [0 for _ in iter(int, 1)]")
+    notebook("other = %job -q [0 for _ in iter(int, 1)]")
+    notebook("%jobs kill 0 1, 2 1")
+    assert capsys.readouterr().out == "Job 0 had already ended: done.\nJob 1: killed.\nJob 2: killed.\n"
+    assert notebook["spin"].state == "killed"
+
+
+def test_kill_all(notebook, capsys):
+    notebook("%jobs kill all")
+    assert capsys.readouterr().out == "No jobs are running.\n"
+    for _ in range(3):
+        notebook("%job -q [0 for _ in iter(int, 1)]")
+    notebook("%jobs kill all")
+    assert capsys.readouterr().out == "".join(f"Job {n}: killed.\n" for n in range(3))
+
+
+def test_tail(notebook, capsys):
+    notebook("job = %job -q print(*range(20), sep='\\n')\njob.get(20)")
+    capsys.readouterr()
+    notebook("%jobs tail 0")
+    assert capsys.readouterr().out.split() == [str(n) for n in range(10, 20)]
+    notebook("%jobs tail 0 2")
+    assert capsys.readouterr().out == "18\n19\n"
+    notebook("number = 0")
+    notebook("%jobs tail $number 1")
+    assert capsys.readouterr().out == "19\n"
+
+
+def test_flush(notebook):
+    notebook("job = %job -q 1\njob.get(20)")
+    notebook("%jobs flush")
+    assert len(notebook["jobs"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nonsense", "status, kill, tail, flush"),
+        ("fg 1", "no sub-command 'fg' yet"),
+        ("panel", "yet"),
+        ("kill", "Usage"),
+        ("kill 99", "99"),
+        ("kill x", "'x' is not the number"),
+        ("kill -1", "'-1' is not the number"),
+        ("kill 99999999999999999999999999", "9999"),
+        ("tail", "Usage"),
+        ("tail 0 x", "number of lines"),
+        ("tail 0 1 2", "Usage"),
+        ("tail 99", "99"),
+        ("flush 1", "Usage"),
+    ],
+)
+def test_usage_errors(notebook, line, message):
+    notebook("job = %job -q 1\njob.get(20)")
+    with pytest.raises(UsageError, match=message):
+        notebook(f"%jobs {line}")
+    assert len(notebook["jobs"]) == 1
+
+
+def test_nothing_is_killed_when_one_number_is_wrong(notebook, go):
+    notebook("job = %job -q go.wait(20)")
+    with pytest.raises(UsageError):
+        notebook("%jobs kill 0 99")
+    go.set()
+    assert notebook["job"].get(timeout=20) is True
+
+
+def complete(notebook, line):
+    """What the Tab key offers; jedi adds Python's keywords to it."""
+    with provisionalcompleter():
+        completions = list(notebook.shell.Completer.completions(line, len(line)))
+    return [completion.text for completion in completions if completion.type != "keyword"]
+
+
+def test_completion(notebook, go):
+    notebook("a = %job -q go.wait(20)")
+    notebook("b = %job -q 1\nb.get(20)")
+    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "flush"]
+    assert complete(notebook, "%jobs k") == ["kill"]
+    assert complete(notebook, "%jobs kill ") == ["0", "all"]
+    assert complete(notebook, "%jobs tail ") == ["0", "1"]
+    assert complete(notebook, "%job --n") == ["--name"]
+    assert "go" in complete(notebook, "%job g")
+
+
+def test_key_completion(notebook):
+    notebook("a = %job -q 1")
+    assert any("0" in match for match in complete(notebook, "jobs["))
+
+
+def test_the_magics_use_the_manager_that_the_user_calls_jobs(notebook):
+    notebook("import rjobs\nextension = jobs\njobs = rjobs.JobManager(max_workers=1)")
+    notebook("job = %job -q 1")
+    assert notebook["job"] in notebook["jobs"]
+    assert len(notebook["extension"]) == 0
+    notebook("jobs.shutdown()\njobs = 'something else'")
+    notebook("job = %job -q 1")
+    assert notebook["job"] in notebook["extension"]
+
+
+def test_the_magics_explain_themselves(notebook):
+    for name in ("job", "jobs"):
+        info = notebook.shell.object_inspect(f"%{name}")
+        assert f"%{name}" in info["docstring"]
+    assert SimpleNamespace(**notebook.shell.object_inspect("%%job")).found
