@@ -9,11 +9,13 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::as_completed::AsCompleted;
     #[pymodule_export]
-    use crate::py::current::{adopt, current_job, job_write, refuse_input};
+    use crate::py::current::{adopt, current_job, job_write, job_write_bytes, refuse_input};
     #[pymodule_export]
     use crate::py::exit::{_after_fork_in_child, _at_exit};
     #[pymodule_export]
     use crate::py::follow::Follow;
+    #[pymodule_export]
+    use crate::py::held::call_held;
     #[pymodule_export]
     use crate::py::job::Job;
     #[pymodule_export]
@@ -23,7 +25,7 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::manager::JobManager;
     #[pymodule_export]
-    use crate::py::streams::{StreamHook, forget_streams};
+    use crate::py::streams::forget_streams;
     #[pymodule_export]
     use crate::py::view::ManagerView;
     #[pymodule_export]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rjobs._rjobs import Job, JobManager, __version__, current_job, kill_thread
 from rjobs._tools import get_chunks
-from rjobs.errors import JobError, JobKilled, JobRunning, JobTimeout, ManagerClosed, UnknownJob
+from rjobs.errors import JobError, JobKilled, JobTimeout, ManagerClosed, UnknownJob
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -19,7 +19,6 @@ __all__ = [
     "JobError",
     "JobKilled",
     "JobManager",
-    "JobRunning",
     "JobTimeout",
     "ManagerClosed",
     "UnknownJob",

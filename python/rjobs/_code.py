@@ -103,7 +103,7 @@ def prepare(
             "a job of code takes at most two more arguments, its globals and its locals, "
             f"not {len(namespaces)}"
         )
-        raise TypeError(msg)
+        raise ValueError(msg)
     body, last = compile_source(source)
     glob: Any
     loc: Any
@@ -122,9 +122,9 @@ def prepare(
 
 
 def _locals(frame: FrameType) -> Mapping[str, Any]:
-    loc = frame.f_locals
-    # Of a function it is a view of variables that come and go: the job gets them as they are now, as up to 3.12.
-    return loc if loc is frame.f_globals or isinstance(loc, dict) else dict(loc)
+    # Of a function it is a view of variables that come and go: the job gets a copy of them as they are now.
+    is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED
+    return dict(frame.f_locals) if is_function else frame.f_locals
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -139,7 +139,7 @@ async def _passed_on(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def trim(exception: BaseException) -> None:
     """Cut the frames that are ours off the top of an exception's traceback, if any frame is left then."""
     first = _first_of_user(exception.__traceback__)
-    if first is not None:
+    if first is not None and first is not exception.__traceback__:
         exception.__traceback__ = first
 
 

@@ -94,3 +94,14 @@ def _tail(job: Job[Any]) -> str:
         return block(job.tail(_TAIL_LINES), _TAIL_CHARACTERS).rstrip("\n")
     except Exception:  # noqa: BLE001 - the box goes on without it
         return ""
+
+
+def status_new(manager: JobManager) -> bool:
+    """Print the jobs that have ended since the last report; True when there are any."""
+    private: Any = manager
+    ended = private._newly_ended()  # noqa: SLF001
+    for title, good in (("Completed", True), ("Dead, call jobs.traceback() for details", False)):
+        group = [job for job in ended if (job.finished is True) is good]
+        if group:
+            show("\n".join([f"{title} jobs:", *(_table.plain_line(job) for job in group), ""]))
+    return bool(ended)

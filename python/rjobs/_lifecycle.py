@@ -6,7 +6,6 @@ import atexit
 import os
 import threading
 
-from rjobs import _threads
 from rjobs._rjobs import _after_fork_in_child, _at_exit
 
 __rjobs_internal__ = True
@@ -29,9 +28,4 @@ def install() -> None:
         # "can't register atexit after shutdown": a manager made by code that runs at exit.
         atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_in_child)
-
-
-def _in_child() -> None:
-    _after_fork_in_child()
-    _threads.after_fork_in_child()
+        os.register_at_fork(after_in_child=_after_fork_in_child)

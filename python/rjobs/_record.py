@@ -8,6 +8,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rjobs.errors import JobKilled
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -86,7 +88,9 @@ def safe_text(value: object, form: Callable[[object], str] = repr) -> str:
     """``repr(value)`` or ``str(value)``, cut to length; also where that raises."""
     try:
         text = form(value)
-    except Exception as error:  # noqa: BLE001  anything may happen in user code
+    except JobKilled:
+        raise
+    except BaseException as error:  # noqa: BLE001  user code: a SystemExit of a `repr` must not end who looks at it
         text = f"<{type(value).__qualname__} whose {form.__name__} raises {type(error).__qualname__}>"
     return text if len(text) <= REPR_LIMIT else text[: REPR_LIMIT - 1] + "…"
 
@@ -107,6 +111,11 @@ def stack(job: Job[Any]) -> str:
 
 
 _THREADS = __file__.replace("_record.py", "_threads.py")
+
+
+def log_error(message: str) -> None:
+    """Say to the user what could not be done, as IPython's manager does."""
+    logging.getLogger("rjobs").error(message)
 
 
 def exception_in_callback(

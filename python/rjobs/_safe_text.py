@@ -65,6 +65,15 @@ def width(text: str) -> int:
     )
 
 
+def fit(text: str, cells: int) -> str:
+    """Cut `text` to `cells` terminal cells, with an ellipsis where something is missing."""
+    if width(text) <= cells:
+        return text
+    while text and width(text) > cells - len(_ELLIPSIS):
+        text = text[:-1]
+    return text + _ELLIPSIS
+
+
 def padded(text: str, cells: int, *, right: bool = False) -> str:
     """Pad `text` with spaces to `cells` terminal cells; `right` puts the text to the right."""
     space = " " * max(cells - width(text), 0)

@@ -6,7 +6,7 @@ import shutil
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rjobs._safe_text import duration, one_line, overwritten, padded, width
+from rjobs._safe_text import duration, fit, one_line, overwritten, padded, width
 from rjobs._traceback import summary
 
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ ROWS = 50
 _NAME_CELLS = 32
 _LINE_CELLS = 200
 _MIN_WIDTH = 60
+# Of the last line of output at least this much is shown, also where the row gets wider than the terminal.
+_MIN_LINE = 20
+# Characters of a job's `strform` that a terminal shows: enough for a function with its address.
+_FORM = 72
+# The column of the elapsed time in the text table.
+_ELAPSED = 2
 # The order in which the counts are told: what is going on first.
 _STATES = (
     "running",
@@ -91,33 +97,55 @@ def row(job: Job[Any]) -> Row:
     return Row(
         num=str(read(job, "num", "?")),
         state=state_text(job),
-        name=one_line(str(read(job, "name", "?")), _NAME_CELLS),
+        name=fit(one_line(str(read(job, "name", "?")), _NAME_CELLS), _NAME_CELLS),
         elapsed=elapsed_text(job),
         progress=_progress(read(job, "progress", None)),
         line=one_line(error_text(job) or _last_line(job), _LINE_CELLS),
     )
 
 
+def plain_line(job: Job[Any]) -> str:
+    """Give a job as IPython's manager lists it, number and ``strform``; by its name where it has one or the form is long."""
+    form = str(read(job, "strform", "?"))
+    is_short = len(form) <= _FORM and form.isprintable()
+    name = form if is_short and not read(job, "_is_named", default=False) else str(read(job, "name", "?"))
+    return f"{read(job, 'num', '?')} : {one_line(name, _FORM)}"
+
+
 def text(manager: JobManager) -> str:
-    """Give the table as plain text, fitted to the width of the terminal; no line end at the end."""
+    """Give the table as plain text, fitted to the width of the terminal; no line end at the end.
+
+    In IPython's three groups, each with its heading.
+    """
     jobs, counts = _snapshot(manager)
     if not counts:
         return "No jobs."
-    rows = [row(job) for job in jobs]
-    # The progress column appears when some job has something to put there.
-    columns = [i for i in range(len(_HEADER)) if i != _HEADER.index("progress") or any(r[i] for r in rows)]
-    lines = [_HEADER, *rows]
-    widths = {i: max(width(line[i]) for line in lines) for i in columns}
+    groups: dict[str, list[tuple[str, ...]]] = {"Running": [], "Completed": [], "Dead": []}
+    for job in jobs:
+        shown = row(job)
+        fields = (plain_line(job), shown.state, shown.elapsed, shown.progress, shown.line)
+        state = read(job, "state", "?")
+        group = "Running" if state in ("running", "queued") else "Completed" if state == "done" else "Dead"
+        groups[group].append(fields)
+    rows = [fields for group in groups.values() for fields in group]
+    widths = [max(width(fields[i]) for fields in rows) for i in range(len(rows[0]) - 1)]
     total = max(shutil.get_terminal_size((100, 24)).columns, _MIN_WIDTH)
-    last = columns[-1]
-    room = total - sum(widths[i] + 2 for i in columns if i != last) - 1
-    shown = [
-        "  ".join(
-            _fit(line[i], room) if i == last else padded(line[i], widths[i], right=i in (0, 3)) for i in columns
-        ).rstrip()
-        for line in lines
+    lines = []
+    for name, group in groups.items():
+        if group:
+            lines += [f"{name} jobs:", *(_line(fields, widths, total) for fields in group), ""]
+    return "\n".join([*lines, _counts(counts, len(jobs))])
+
+
+def _line(fields: tuple[str, ...], widths: list[int], total: int) -> str:
+    # The progress column appears when some job has something to put there.
+    cells = [
+        padded(field, wide, right=i == _ELAPSED)
+        for i, (field, wide) in enumerate(zip(fields, widths, strict=False))
+        if wide
     ]
-    return "\n".join([*shown, _counts(counts, len(jobs))])
+    room = total - sum(width(cell) + 2 for cell in cells) - 1
+    return "  ".join([*cells, fit(fields[-1], max(room, _MIN_LINE))]).rstrip()
 
 
 def html(manager: JobManager) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,8 @@ if TYPE_CHECKING:
 
 __rjobs_internal__ = True
 
-# Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
-# default recursion limit, 8 MiB do not. It is address space only until it is used.
-STACK_SIZE = 16 * 1024 * 1024
-
-_starting = threading.Lock()
+# Before rjobs._capture wraps it: a worker belongs to no job, also when a job's `new` starts it.
+_start = threading.Thread.start
 
 
 class WorkerThread(threading.Thread):
@@ -23,6 +21,9 @@ class WorkerThread(threading.Thread):
     def __init__(self, worker: Worker, serial: int) -> None:
         # A daemon, so that the interpreter does not join it: rjobs._lifecycle sees to the jobs at exit.
         super().__init__(name=f"rjobs-{serial}", daemon=True)
+        if hasattr(self, "_context"):
+            # 3.14 and later: it may inherit the context of who starts it, which may be a job.
+            self._context = contextvars.Context()
         self._worker = worker
 
     @property
@@ -42,6 +43,10 @@ class WorkerThread(threading.Thread):
     def name(self, name: str) -> None:
         self._name = str(name)
 
+    def __repr__(self) -> str:
+        # Thread's own reads `_name`.
+        return super().__repr__().replace(self._name, self.name, 1)  # type: ignore[attr-defined]
+
     def run(self) -> None:
         """Run jobs until the pool lets this worker go."""
         self._worker.run()
@@ -49,24 +54,8 @@ class WorkerThread(threading.Thread):
 
 def start_worker(worker: Worker, serial: int) -> None:
     """Start a thread for ``worker``. Raises RuntimeError when the system gives none."""
-    thread = WorkerThread(worker, serial)
-    with _starting:
-        before = threading.stack_size(STACK_SIZE)
-        try:
-            # Not the patched start of rjobs._capture: a worker belongs to no job, also when a job's `new` starts it.
-            _start(thread)
-        finally:
-            threading.stack_size(before)
-
-
-_start = threading.Thread.start
+    _start(WorkerThread(worker, serial))
 
 
 def nothing() -> None:
     """Do nothing: any bytecode lets an exception that was set for this thread arrive."""
-
-
-def after_fork_in_child() -> None:
-    """Make the lock new: another thread of the parent may have held it."""
-    global _starting  # noqa: PLW0603
-    _starting = threading.Lock()

@@ -7,6 +7,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from rjobs.errors import JobKilled
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -21,19 +23,22 @@ def shell() -> Any | None:
 def format_exception(exc: BaseException) -> str:
     """Format an exception with its traceback, as the user's shell would show it.
 
-    The frames of rjobs (and of the asyncio loop it ran a coroutine on) that lead to the job's own code
-    are left out. Never raises an `Exception`: what IPython cannot format the standard library formats,
+    Never raises an `Exception`: what IPython cannot format the standard library formats,
     and what that cannot is at least named.
     """
-    tb = job_part(exc.__traceback__)
+    tb = exc.__traceback__
     try:
         text = _by_ipython(exc, tb)
-    except Exception:  # noqa: BLE001 - whatever goes wrong in there, the user still gets a traceback
+    except JobKilled:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever goes wrong in there, the user still gets a traceback
         text = None
     if text is None:
         try:
             text = "".join(traceback.format_exception(type(exc), exc, tb))
-        except Exception:  # noqa: BLE001 - `__cause__` and the notes are under the control of user code
+        except JobKilled:
+            raise
+        except BaseException:  # noqa: BLE001 - `__cause__` and the notes are under the control of user code
             text = f"{type(exc).__name__} (its traceback cannot be formatted)"
     return text.rstrip("\n") + "\n"
 
@@ -42,22 +47,12 @@ def summary(exc: BaseException) -> str:
     """Give the type and the message of an exception; an exception that cannot be shown is only named."""
     try:
         message = str(exc)
-    except Exception:  # noqa: BLE001 - `__str__` is user code
+    except JobKilled:
+        raise
+    except BaseException:  # noqa: BLE001 - user code: a SystemExit of `__str__` must not end who looks at it
         message = "<str() failed>"
     name = type(exc).__name__
     return f"{name}: {message}" if message else name
-
-
-def job_part(tb: TracebackType | None) -> TracebackType | None:
-    """Give the part of a traceback that begins with the job's own code."""
-    while tb is not None and tb.tb_next is not None and _is_ours(tb):
-        tb = tb.tb_next
-    return tb
-
-
-def _is_ours(tb: TracebackType) -> bool:
-    names = tb.tb_frame.f_globals
-    return bool(names.get("__rjobs_internal__")) or str(names.get("__name__")).partition(".")[0] == "asyncio"
 
 
 def _by_ipython(exc: BaseException, tb: TracebackType | None) -> str | None:

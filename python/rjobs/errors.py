@@ -15,10 +15,6 @@ class UnknownJob(JobError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
-class JobRunning(JobError):
-    """The job has not ended yet, so what was asked (to remove it) cannot be done."""
-
-
 class ManagerClosed(JobError, RuntimeError):
     """The manager was shut down, or belongs to the parent of a forked process: it takes no new jobs."""
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
 /// Opens, once and for good, when as many jobs have ended as it was made for.
@@ -73,10 +73,7 @@ impl Stream {
         // The stream holds a sender itself, so it is never disconnected.
         match deadline {
             None => self.receiver.recv().ok(),
-            Some(deadline) => match self.receiver.recv_deadline(deadline) {
-                Ok(key) => Some(key),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(deadline) => self.receiver.recv_deadline(deadline).ok(),
         }
     }
 
@@ -85,7 +82,8 @@ impl Stream {
         self.receiver.try_recv().ok()
     }
 
-    pub(super) fn send(&self, key: usize) {
+    /// Send a key down the stream.
+    pub fn send(&self, key: usize) {
         // Cannot fail: this stream holds the receiver.
         let _ = self.sender.send(key);
     }

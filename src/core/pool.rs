@@ -4,7 +4,7 @@
 //! what a worker is, starts it; the worker then calls [`Pool::pop`] and [`Pool::park`] in turn.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -13,6 +13,7 @@ use parking_lot::{Condvar, Mutex};
 pub struct Pool<T> {
     crew: Mutex<Crew<T>>,
     work_came: Condvar,
+    one_left: Condvar,
     max_workers: usize,
     idle_timeout: Duration,
 }
@@ -64,6 +65,7 @@ impl<T> Pool<T> {
         Self {
             crew: Mutex::new(crew),
             work_came: Condvar::new(),
+            one_left: Condvar::new(),
             max_workers,
             idle_timeout,
         }
@@ -132,7 +134,7 @@ impl<T> Pool<T> {
                 // Says "timed out" only to who was not notified, so this worker is still counted as parked.
                 crew.parked -= 1;
                 if crew.queue.is_empty() {
-                    crew.workers -= 1;
+                    self.leave(&mut crew);
                     return Wake::Leave;
                 }
                 crew.rising += 1;
@@ -144,7 +146,7 @@ impl<T> Pool<T> {
         }
         if crew.closed && crew.queue.is_empty() {
             crew.rising -= 1;
-            crew.workers -= 1;
+            self.leave(&mut crew);
             return Wake::Leave;
         }
         Wake::Work
@@ -153,8 +155,8 @@ impl<T> Pool<T> {
     /// A worker that was asked for did not come. True when there is no worker left at all.
     pub fn worker_failed(&self) -> bool {
         let mut crew = self.crew.lock();
-        crew.workers -= 1;
         crew.rising -= 1;
+        self.leave(&mut crew);
         // It was counted on, so another may not have been called.
         if !crew.queue.is_empty() {
             self.call_one(&mut crew);
@@ -188,11 +190,25 @@ impl<T> Pool<T> {
         crew.queue.remove(index)
     }
 
-    /// Call `visit` on each queued item, unless another thread holds the queue just now.
-    pub fn try_each<E>(&self, visit: impl FnMut(&T) -> Result<(), E>) -> Result<(), E> {
-        self.crew
-            .try_lock()
-            .map_or(Ok(()), |crew| crew.queue.iter().try_for_each(visit))
+    /// Block until no worker is left, or until the deadline; true when none is. To be called when the pool is closed.
+    pub fn wait_until_empty(&self, deadline: Option<Instant>) -> bool {
+        let mut crew = self.crew.lock();
+        while crew.workers > 0 {
+            match deadline {
+                None => self.one_left.wait(&mut crew),
+                Some(deadline) => {
+                    if self.one_left.wait_until(&mut crew, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        crew.workers == 0
+    }
+
+    fn leave(&self, crew: &mut Crew<T>) {
+        crew.workers -= 1;
+        self.one_left.notify_all();
     }
 
     fn call_one(&self, crew: &mut Crew<T>) {

@@ -123,6 +123,9 @@ impl<T> Registry<T> {
     }
 
     /// Call `visit` on each item, unless another thread holds the registry just now; false then.
+    ///
+    /// # Errors
+    /// The first that `visit` gives.
     pub fn try_each<E>(&self, mut visit: impl FnMut(&T) -> Result<(), E>) -> Result<bool, E> {
         let Some(kept) = self.kept.try_lock() else {
             return Ok(false);

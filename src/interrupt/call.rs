@@ -43,7 +43,7 @@ pub(crate) fn call<'py>(
         PyObject_Call(
             callable.as_ptr(),
             args.as_ptr(),
-            kwargs.map_or(std::ptr::null_mut(), |kwargs| kwargs.as_ptr()),
+            kwargs.map_or(std::ptr::null_mut(), pyo3::Bound::as_ptr),
         )
     };
     std::mem::forget(guard);

@@ -42,6 +42,10 @@ struct Aim {
     job: Option<u64>,
     /// A strike was sent at it, which may not have arrived.
     struck: bool,
+    /// How many holds there are: strikes wait until the last is let go.
+    held: u32,
+    /// What waits; of several the latest.
+    waiting: Option<Py<PyType>>,
 }
 
 impl Slot {
@@ -59,10 +63,9 @@ impl Slot {
 
     /// From here on `job` may be struck. Nothing but its call may follow.
     pub(crate) fn open(&self, job: u64) {
-        *self.aim.lock() = Aim {
-            job: Some(job),
-            struck: false,
-        };
+        let mut aim = self.aim.lock();
+        aim.job = Some(job);
+        aim.struck = false;
     }
 
     /// From here on nobody may be struck. To be called by the worker itself, attached, as the first thing after the job's
@@ -70,11 +73,14 @@ impl Slot {
     ///
     /// True when a strike had been sent at the job.
     pub(crate) fn close(&self, _py: Python<'_>) -> bool {
-        let struck = {
+        let (struck, waiting) = {
             let mut aim = self.aim.lock();
             aim.job = None;
-            std::mem::take(&mut aim.struck)
+            aim.held = 0;
+            (std::mem::take(&mut aim.struck), aim.waiting.take())
         };
+        // Outside of the lock: dropping a class may run Python code.
+        drop(waiting);
         if struck {
             // SAFETY: attached, as the token shows; NULL takes back what is pending for this thread, and nobody sets
             // anything new, since the slot is closed.
@@ -83,6 +89,27 @@ impl Slot {
             };
         }
         struck
+    }
+
+    /// Strikes wait from here on. To be called by the worker itself.
+    pub(crate) fn hold(&self) {
+        self.aim.lock().held += 1;
+    }
+
+    /// The opposite: after the last hold, what waited is sent.
+    pub(crate) fn let_go(&self, py: Python<'_>) {
+        let waiting = {
+            let mut aim = self.aim.lock();
+            aim.held = aim.held.saturating_sub(1);
+            if aim.held == 0 {
+                aim.waiting.take().zip(aim.job)
+            } else {
+                None
+            }
+        };
+        if let Some((exc, job)) = waiting {
+            self.strike(exc.bind(py), job);
+        }
     }
 
     /// True while a strike was sent at `job` and it still runs.
@@ -106,6 +133,13 @@ impl Slot {
         let mut aim = self.aim.lock();
         if aim.job != Some(job) {
             return false;
+        }
+        if aim.held > 0 {
+            let before = aim.waiting.replace(exc.clone().unbind());
+            aim.struck = true;
+            drop(aim);
+            drop(before);
+            return true;
         }
         // SAFETY: attached, as `exc` shows. The call takes its own reference to the class, stores it in the thread's
         // state and returns; what it replaces is NULL or another class, which other references keep alive, so nothing

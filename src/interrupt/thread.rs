@@ -138,7 +138,7 @@ pub(crate) fn cpu_time() -> u64 {
         .sum()
 }
 
-/// Name the calling thread for `top`, `gdb` and the like: 15 bytes on Linux, nothing elsewhere. CPython does so itself
+/// Name the calling thread for `top`, `gdb` and the like: 15 bytes on Linux, nothing elsewhere. `CPython` does so itself
 /// from 3.14 on.
 pub(crate) fn set_name(name: &str) {
     #[cfg(target_os = "linux")]

@@ -28,6 +28,9 @@ struct Left {
     ended: Vec<usize>,
 }
 
+/// What goes down the stream when every job was given.
+const END: usize = usize::MAX;
+
 impl AsCompleted {
     pub(crate) fn new(jobs: Vec<Bound<'_, Job>>, patience: Patience) -> Self {
         let stream = Stream::new();
@@ -88,8 +91,16 @@ impl AsCompleted {
         };
         let mut left = self.left.lock();
         match key {
+            // Another thread took the last one: the next that waits has to hear of it, too.
+            Some(END) => {
+                self.stream.send(END);
+                Ok(None)
+            }
             Some(key) => {
                 left.count -= 1;
+                if left.count == 0 {
+                    self.stream.send(END);
+                }
                 Ok(left.jobs[key].take())
             }
             None => {

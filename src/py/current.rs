@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use super::job::Job;
 use crate::interrupt::context::ContextVar;
@@ -29,10 +29,10 @@ pub(crate) fn job(py: Python<'_>) -> PyResult<Option<Bound<'_, Job>>> {
 }
 
 /// The job that a worker thread runs now, by the thread's ident.
-pub(crate) fn running_on<'py>(
-    py: Python<'py>,
+pub(crate) fn running_on(
+    py: Python<'_>,
     ident: std::ffi::c_ulong,
-) -> PyResult<Option<Bound<'py, Job>>> {
+) -> PyResult<Option<Bound<'_, Job>>> {
     let threads = py.import("threading")?.call_method0("enumerate")?;
     for thread in threads.try_iter()? {
         let thread = thread?;
@@ -40,7 +40,7 @@ pub(crate) fn running_on<'py>(
             let job = thread
                 .getattr_opt("rjobs_job")?
                 .filter(|job| !job.is_none());
-            return Ok(job.map(|job| job.cast_into::<Job>()).transpose()?);
+            return Ok(job.map(pyo3::Bound::cast_into::<Job>).transpose()?);
         }
     }
     Ok(None)
@@ -54,15 +54,52 @@ pub(crate) fn current_job(py: Python<'_>) -> PyResult<Option<Bound<'_, Job>>> {
     job(py)
 }
 
-/// Append text to the output of the current job; False, and nothing done, where there is none.
+/// The current job, unless it is `owner`.
+fn job_but<'py>(
+    py: Python<'py>,
+    owner: Option<&Bound<'py, Job>>,
+) -> PyResult<Option<Bound<'py, Job>>> {
+    Ok(job(py)?.filter(|job| owner.is_none_or(|owner| !owner.is(job))))
+}
+
+/// Append text to the output of the current job. False, and nothing done, where there is none, or it is `owner`, or `text`
+/// is no str.
 #[pyfunction]
-#[pyo3(signature = (text, /))]
-pub(crate) fn job_write(text: &Bound<'_, PyString>) -> PyResult<bool> {
-    let Some(job) = job(text.py())? else {
+#[pyo3(signature = (text, owner = None, /))]
+pub(crate) fn job_write<'py>(
+    text: &Bound<'py, PyAny>,
+    owner: Option<&Bound<'py, Job>>,
+) -> PyResult<bool> {
+    let Some(job) = job_but(text.py(), owner)? else {
         return Ok(false);
     };
+    let Ok(text) = text.cast::<PyString>() else {
+        return Ok(false);
+    };
+    // Lone surrogates, which UTF-8 has no bytes for, come as U+FFFD.
     job.get().write(text.to_string_lossy().as_bytes());
     Ok(true)
+}
+
+/// The same for bytes, or anything else with a buffer; the number of bytes, or None where nothing was done.
+#[pyfunction]
+#[pyo3(signature = (data, owner = None, /))]
+pub(crate) fn job_write_bytes<'py>(
+    data: &Bound<'py, PyAny>,
+    owner: Option<&Bound<'py, Job>>,
+) -> PyResult<Option<usize>> {
+    let Some(job) = job_but(data.py(), owner)? else {
+        return Ok(None);
+    };
+    // Through memoryview, since bytes() takes an int as well, for a length.
+    let Ok(view) = PyMemoryView::from(data) else {
+        return Ok(None);
+    };
+    let bytes = view
+        .call_method0(pyo3::intern!(data.py(), "tobytes"))?
+        .cast_into::<PyBytes>()?;
+    job.get().write(bytes.as_bytes());
+    Ok(Some(bytes.as_bytes().len()))
 }
 
 /// Make the calling thread work for `job` from here on: for threads that a job starts.

@@ -5,7 +5,6 @@ use pyo3::prelude::*;
 
 import_exception!(rjobs.errors, JobError);
 import_exception!(rjobs.errors, JobKilled);
-import_exception!(rjobs.errors, JobRunning);
 import_exception!(rjobs.errors, JobTimeout);
 import_exception!(rjobs.errors, ManagerClosed);
 import_exception!(rjobs.errors, UnknownJob);
@@ -16,7 +15,6 @@ pub(crate) fn touch(py: Python<'_>) {
     for class in [
         py.get_type::<JobError>(),
         py.get_type::<JobKilled>(),
-        py.get_type::<JobRunning>(),
         py.get_type::<JobTimeout>(),
         py.get_type::<ManagerClosed>(),
         py.get_type::<UnknownJob>(),

@@ -20,16 +20,17 @@ static KEEPERS: Mutex<Vec<Py<Job>>> = Mutex::new(Vec::new());
 
 /// The exit waits for `job`.
 pub(crate) fn keep_for(job: &Bound<'_, Job>) {
-    let over: Vec<Py<Job>> = {
+    KEEPERS.lock().push(job.clone().unbind());
+}
+
+/// It has ended.
+pub(crate) fn forget(job: &Bound<'_, Job>) {
+    let kept = {
         let mut keepers = KEEPERS.lock();
-        let kept = std::mem::take(&mut *keepers);
-        let (over, mut kept): (Vec<_>, Vec<_>) =
-            kept.into_iter().partition(|job| job.get().is_over());
-        kept.push(job.clone().unbind());
-        *keepers = kept;
-        over
+        let index = keepers.iter().position(|kept| kept.is(job));
+        index.map(|index| keepers.swap_remove(index))
     };
-    drop(over);
+    drop(kept);
 }
 
 /// What `rjobs._lifecycle` has `threading` call before it finalizes anything.

@@ -1,5 +1,6 @@
 //! `Job`: the record of one piece of work, and its life from new to released.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
+use super::exit;
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
@@ -33,7 +35,9 @@ pub struct Job {
     pub(crate) source: Option<Box<Source>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) daemon: bool,
-    /// Taken by who runs or ends it.
+    /// Its end was told of, by `status` or at a prompt.
+    pub(crate) reported: AtomicBool,
+    /// Taken by who ends it.
     pub(crate) work: Mutex<Option<Work>>,
     /// Stored before the state says that it is there.
     pub(crate) outcome: Mutex<Outcome>,
@@ -78,6 +82,7 @@ impl Job {
             source,
             timeout: options.timeout,
             daemon: options.daemon,
+            reported: AtomicBool::new(false),
             work: Mutex::new(Some(work)),
             outcome: Mutex::new(Outcome::None),
             slot: OnceLock::new(),
@@ -173,6 +178,9 @@ impl Job {
                 })
         };
         drop(kills);
+        if !job.daemon {
+            exit::forget(me);
+        }
         if is_linked || job.outcome.lock().can_have_cycles(me.py()) {
             collector::track(me);
         }
@@ -188,9 +196,7 @@ impl Job {
             return;
         };
         if let Err(exception) = call::call(callback, &args, None) {
-            let told = shim::EXCEPTION_IN_CALLBACK
-                .get(py)
-                .and_then(|tell| tell.call1((me, callback, &exception)));
+            let told = shim::EXCEPTION_IN_CALLBACK.call(py, (me, callback, &exception));
             if let Err(error) = told {
                 error.write_unraisable(py, Some(callback));
             }

@@ -22,9 +22,9 @@ impl Job {
         if !self.record.watch(waiter.clone()) {
             return Ok(true);
         }
-        let waited = wait::block(py, patience, |until| latch.wait_until(until).then_some(()));
+        let result = wait::block(py, patience, |until| latch.wait_until(until).then_some(()));
         self.record.unwatch(&waiter);
-        Ok(waited?.is_some())
+        Ok(result?.is_some())
     }
 
     /// The exception that `get` raises; None for a job that is done.
@@ -135,7 +135,7 @@ impl Job {
     /// Call `fn(job)` when it has ended: in the thread that ended it, or at once when it has ended already.
     ///
     /// Callbacks run in the order they were added. What one raises is logged to the logger `rjobs.job` and harms nobody;
-    /// a kill never lands in one. Raises TypeError when `fn` is not callable.
+    /// a kill never lands in one. Raises `TypeError` when `fn` is not callable.
     #[pyo3(signature = (r#fn, /))]
     fn add_done_callback(me: &Bound<'_, Self>, r#fn: Bound<'_, PyAny>) -> PyResult<()> {
         if !r#fn.is_callable() {
@@ -173,7 +173,7 @@ impl Job {
         if let Some(kept) = kept {
             return Ok(kept.into_bound(py));
         }
-        let fresh = shim::MAKE_FUTURE.get(py)?.call1((me,))?.unbind();
+        let fresh = shim::MAKE_FUTURE.call(py, (me,))?.unbind();
         // Two threads may have made one each: the first that is stored is the job's, the other is fed as well.
         let (kept, other) = Self::link(me, |extras| keep_first(py, &mut extras.future, fresh));
         drop(other);
@@ -181,6 +181,6 @@ impl Job {
     }
 
     fn __await__<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        shim::AWAIT_JOB.get(me.py())?.call1((me,))
+        shim::AWAIT_JOB.call(me.py(), (me,))
     }
 }

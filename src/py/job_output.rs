@@ -1,7 +1,8 @@
 //! What a job printed and displayed.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyInt, PyList};
 
 use super::follow::Follow;
 use super::job::{Job, keep_first};
@@ -56,12 +57,22 @@ impl Job {
         list.into_bound(py)
     }
 
-    /// The last `n` lines of its output.
-    #[pyo3(signature = (n = 10))]
-    fn tail(&self, n: usize) -> String {
-        self.output
+    /// The last `n` lines of its output. Raises `ValueError` when `n` is negative.
+    #[pyo3(signature = (n = None), text_signature = "($self, n=10)")]
+    fn tail(&self, n: Option<&Bound<'_, PyInt>>) -> PyResult<String> {
+        let lines = match n {
+            None => 10,
+            Some(n) if n.lt(0)? => {
+                return Err(PyValueError::new_err(format!(
+                    "tail takes 0 or more lines, not {n}"
+                )));
+            }
+            Some(n) => n.extract().unwrap_or(usize::MAX),
+        };
+        Ok(self
+            .output
             .get()
-            .map_or_else(String::new, |output| output.with(|ring| ring.tail(n)))
+            .map_or_else(String::new, |output| output.with(|ring| ring.tail(lines))))
     }
 
     /// Iterate over its output from the beginning, in pieces of text as they come, until the job has ended.

@@ -1,5 +1,6 @@
-//! The face of a job: number, state, times, and what IPython's background jobs have.
+//! The face of a job: number, state, times, and what `IPython`'s background jobs have.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use pyo3::prelude::*;
@@ -17,7 +18,7 @@ const COMPLETED: (&str, i32) = ("Completed", 2);
 const DEAD: (&str, i32) = ("Dead (Exception), call jobs.traceback() for details", -1);
 
 impl Job {
-    /// IPython's text and number for the state.
+    /// `IPython`'s text and number for the state.
     fn ipython_status(&self) -> (&'static str, i32) {
         match self.state() {
             State::Queued => CREATED,
@@ -25,6 +26,13 @@ impl Job {
             State::Done => COMPLETED,
             _ => DEAD,
         }
+    }
+}
+
+impl Job {
+    /// Whether its end is to be reported: once.
+    pub(crate) fn report(&self) -> bool {
+        self.is_over() && !self.reported.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -45,27 +53,33 @@ impl Job {
         }
     }
 
-    /// Where it is: 'queued', 'running', 'done', 'failed', 'killed', 'timed_out', 'cancelled', 'skipped', 'expired' or
+    /// Whether it was given a name.
+    #[getter(_is_named)]
+    fn is_named(&self) -> bool {
+        self.given_name.is_some()
+    }
+
+    /// Where it is: 'queued', 'running', 'done', 'failed', 'killed', '`timed_out`', 'cancelled', 'skipped', 'expired' or
     /// 'lost'. The first two change; the others are for good.
     #[getter(state)]
     fn state_name(&self) -> &'static str {
         self.state().name()
     }
 
-    /// The same in IPython's four texts: 'Created', 'Running', 'Completed', or 'Dead (Exception), call
-    /// jobs.traceback() for details'.
+    /// The same in `IPython`'s four texts: 'Created', 'Running', 'Completed', or 'Dead (Exception), call
+    /// `jobs.traceback()` for details'.
     #[getter]
     fn status(&self) -> &'static str {
         self.ipython_status().0
     }
 
-    /// The same as IPython's number: 0 created, 1 running, 2 completed, -1 dead.
+    /// The same as `IPython`'s number: 0 created, 1 running, 2 completed, -1 dead.
     #[getter]
     fn stat_code(&self) -> i32 {
         self.ipython_status().1
     }
 
-    /// False until it has ended, then True when completed and None when dead (as in IPython).
+    /// False until it has ended, then True when completed and None when dead (as in `IPython`).
     #[getter]
     fn finished(&self) -> Option<bool> {
         match self.state() {
@@ -75,7 +89,7 @@ impl Job {
         }
     }
 
-    /// The value, once it is done; before that, and for a dead job, IPython's placeholder text. Does not block and does
+    /// The value, once it is done; before that, and for a dead job, `IPython`'s placeholder text. Does not block and does
     /// not raise: `get()` does both.
     #[getter]
     fn result(&self, py: Python<'_>) -> Py<PyAny> {
@@ -108,7 +122,7 @@ impl Job {
             .map(|work| work.callable.clone_ref(py))
     }
 
-    /// The positional arguments; empty once it runs or has ended.
+    /// The positional arguments; empty once the job has ended.
     #[getter]
     fn args<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         let args = self
@@ -119,7 +133,7 @@ impl Job {
         args.map_or_else(|| PyTuple::empty(py), |args| args.into_bound(py))
     }
 
-    /// The keyword arguments; empty once it runs or has ended.
+    /// The keyword arguments; empty once the job has ended.
     #[getter]
     fn kwargs<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         let kwargs = self
@@ -247,45 +261,68 @@ impl Job {
     /// A plain dict of what is known of the job, with nothing in it that JSON cannot hold: times as ISO texts, a result
     /// that is no plain data as its `repr`, the last lines of the output.
     fn to_dict<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        shim::TO_DICT.get(me.py())?.call1((me,))
+        shim::TO_DICT.call(me.py(), (me,))
     }
 
     /// Where a running job is now: a formatted traceback, innermost call last. Empty when it does not run.
     fn stack<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        shim::STACK.get(me.py())?.call1((me,))
+        shim::STACK.call(me.py(), (me,))
     }
 
-    /// Print the traceback of a dead job, as IPython formats it where there is an IPython. Prints why there is none else.
-    fn traceback(&self, py: Python<'_>) -> PyResult<()> {
+    /// The traceback of a dead job as a text, formatted by `IPython` where there is one; None where there is none.
+    #[getter(_tb)]
+    fn formatted_traceback<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let outcome = self.outcome.lock().clone_ref(py);
-        let text = match outcome {
+        match outcome {
             Outcome::Raised(exception, traceback) if self.is_over() => {
                 let exception = super::outcome::restored(py, exception, traceback);
-                shim::FORMAT_EXCEPTION.get(py)?.call1((exception,))?
+                shim::FORMAT_EXCEPTION.call(py, (exception,)).map(Some)
             }
-            _ => PyString::new(
-                py,
-                &format!(
-                    "No traceback: {} is {}.",
-                    self.title(py),
-                    self.state().name()
-                ),
-            )
-            .into_any(),
+            _ => Ok(None),
+        }
+    }
+
+    /// Print the traceback of a dead job, as `IPython` formats it where there is an `IPython`. Prints why there is none else.
+    fn traceback(&self, py: Python<'_>) -> PyResult<()> {
+        let text = if let Some(text) = self.formatted_traceback(py)? {
+            text
+        } else {
+            let why = format!(
+                "No traceback: {} is {}.",
+                self.title(py),
+                self.state().name()
+            );
+            PyString::new(py, &why).into_any()
         };
-        shim::PRINT.get(py)?.call1((text,)).map(drop)
+        shim::PRINT.call(py, (text,)).map(drop)
     }
 
     fn __str__<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         self.label.strform(py)
     }
 
-    fn __repr__<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        shim::JOB_TEXT.get(me.py())?.call1((me,))
+    fn __repr__(&self, py: Python<'_>) -> String {
+        // IPython's text, which its tests ask for; what people see is `_repr_pretty_`.
+        let form = self.label.strform(py);
+        format!(
+            "<BackgroundJob #{}: {}>",
+            self.record.number(),
+            form.to_string_lossy()
+        )
+    }
+
+    fn _repr_pretty_(
+        me: &Bound<'_, Self>,
+        printer: &Bound<'_, PyAny>,
+        cycle: bool,
+    ) -> PyResult<()> {
+        let _ = cycle;
+        let text = shim::JOB_TEXT.call(me.py(), (me,))?;
+        printer.call_method1("text", (text,)).map(drop)
     }
 
     fn _repr_html_<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        shim::JOB_HTML.get(me.py())?.call1((me,))
+        shim::JOB_HTML.call(me.py(), (me,))
     }
 
     /// For `%job -q`: show nothing the next time this job is displayed.

@@ -101,7 +101,7 @@ impl Job {
     /// the job: one that comes as the job ends hits nobody. Called by the job itself, it raises at once.
     ///
     /// In this version a call that blocks outside of Python (`time.sleep`, a socket, a lock) is not woken: the job ends
-    /// when that call returns. Raises TypeError when `exc` is no exception class. Blocks; Ctrl-C raises
+    /// when that call returns. Raises `TypeError` when `exc` is no exception class. Blocks; Ctrl-C raises
     /// `KeyboardInterrupt` here within 100 ms.
     #[pyo3(signature = (timeout = Some(5.0), exc = None))]
     fn kill(
@@ -136,7 +136,7 @@ impl Deadline {
 /// `thread` is a `threading.Thread`, a thread ident, or a `Job`. A job is killed as by `job.kill(0, exc)`, bound to the job;
 /// a pool's worker thread while it runs a job likewise. Any other thread gets the exception as soon as it runs Python
 /// code again: that is bound to the thread and not to what it does. A thread that has ended is left alone.
-/// Returns None at once. Raises TypeError for what is no thread or no exception class, ValueError for an ident that is no
+/// Returns None at once. Raises `TypeError` for what is no thread or no exception class, `ValueError` for an ident that is no
 /// thread's or a thread that was not started.
 #[pyfunction]
 #[pyo3(signature = (thread, exc = None))]

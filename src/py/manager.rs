@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
 use super::house::House;
 use super::job::{Job, Source};
 use super::options::Options;
+use super::recruit::{Recruited, recruit};
 use super::view::ManagerView;
 use super::work::{Label, Work};
-use super::worker::Worker;
 use super::{errors, exit, shim};
 use crate::core::pool::{Admission, Closed};
 use crate::core::registry::Registry;
@@ -23,11 +23,17 @@ use crate::interrupt::{collector, context};
 /// (a million jobs) does not make a million threads. The number is arbitrary.
 const MAX_WORKERS: usize = 128;
 
+/// Bytes of output kept per job, unless told otherwise: 1 MiB.
+const OUTPUT_LIMIT: usize = 1 << 20;
+
+/// A time that no process lives for, and that every clock can add.
+const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+
 /// Runs Python callables and code on threads, and keeps a record of each: the registry.
 ///
 /// A drop-in for `IPython.lib.backgroundjobs.BackgroundJobManager`. `max_workers` (default 128) bounds the threads; they
 /// start by need, and leave after `idle_timeout` seconds without work. `output_limit` is how many bytes of its output each
-/// job keeps. Records stay until `remove` or `flush`; numbers are never reused. Raises ValueError for numbers that make no
+/// job keeps. Records stay until `remove` or `flush`; numbers are never reused. Raises `ValueError` for numbers that make no
 /// sense.
 #[pyclass(frozen, subclass, weakref, module = "rjobs")]
 #[derive(Debug)]
@@ -70,7 +76,7 @@ impl JobManager {
                 ));
             }
             // One frame up from `prepare` is the caller of `new`: native methods have no frame.
-            let prepared = shim::PREPARE_CODE.get(py)?.call1((source, args))?;
+            let prepared = shim::PREPARE_CODE.call(py, (source, args))?;
             let (runner, code, globals, locals) =
                 prepared.extract::<(Bound<'py, PyAny>, Py<PyAny>, Py<PyAny>, Py<PyAny>)>()?;
             let namespaces = Some(Box::new((globals, locals)));
@@ -151,7 +157,7 @@ impl JobManager {
         self.registry.insert(number, job.clone().unbind());
         match self.house.pool.push(job.clone().unbind()) {
             Ok(Admission::Queued) => {}
-            Ok(Admission::NeedsWorker) => self.start_worker(&job)?,
+            Ok(Admission::NeedsWorker) => self.recruit_for(&job)?,
             Err(Closed(back)) => {
                 drop(back);
                 self.take_back(&job);
@@ -161,36 +167,16 @@ impl JobManager {
         Ok(job)
     }
 
-    fn start_worker(&self, job: &Bound<'_, Job>) -> PyResult<()> {
-        let py = job.py();
-        let worker = Bound::new(py, Worker::new(&self.house))?;
-        let serial = worker.get().serial();
-        let Err(error) = shim::START_WORKER
-            .get(py)
-            .and_then(|start| start.call1((&worker, serial)))
-        else {
-            return Ok(());
-        };
-        // Ctrl-C may come out of `Thread.start` before or after the thread is there: only the worker itself knows.
-        if !worker.get().give_up() {
-            return Err(error);
-        }
-        if !self.house.pool.worker_failed() {
-            // The others will see to the job.
-            if !error.is_instance_of::<PyException>(py) {
-                return Err(error);
+    fn recruit_for(&self, job: &Bound<'_, Job>) -> PyResult<()> {
+        match recruit(job.py(), &self.house) {
+            Recruited::Yes(result) => result,
+            Recruited::No(error) => {
+                let queued = self.house.pool.withdraw(|queued| queued.is(job));
+                drop(queued);
+                self.take_back(job);
+                Err(error)
             }
-            log::warn!(target: "rjobs::pool", "no thread for another worker: {error}");
-            return Ok(());
         }
-        let number = job.get().record.number();
-        let queued = self
-            .house
-            .pool
-            .withdraw(|queued| queued.get().record.number() == number);
-        drop(queued);
-        self.take_back(job);
-        Err(error)
     }
 
     /// A job that was not accepted leaves nothing behind but its number.
@@ -221,39 +207,55 @@ fn code_blueprint<'py>(
     }
 }
 
+/// A whole number of at least `least`; one beyond what the machine counts is as good as the largest.
+fn count_of(name: &str, value: &Bound<'_, PyAny>, least: usize, wanted: &str) -> PyResult<usize> {
+    let number = value.cast::<PyInt>().map_err(|_| {
+        let kind = value
+            .get_type()
+            .qualname()
+            .map_or_else(|_| "?".to_owned(), |kind| kind.to_string());
+        PyTypeError::new_err(format!("{name} must be an int, not {kind}"))
+    })?;
+    let count = match number.extract::<usize>() {
+        Ok(count) => Some(count),
+        Err(_) if number.gt(0)? => Some(usize::MAX),
+        Err(_) => None,
+    };
+    count
+        .filter(|count| *count >= least)
+        .ok_or_else(|| PyValueError::new_err(format!("{name} must be {wanted}; got {number}")))
+}
+
 #[pymethods]
 impl JobManager {
     #[new]
-    #[pyo3(signature = (max_workers = None, *, idle_timeout = 10.0, output_limit = 1_048_576))]
+    #[pyo3(signature = (max_workers = None, *, idle_timeout = 10.0, output_limit = None),
+        text_signature = "(max_workers=None, *, idle_timeout=10.0, output_limit=1048576)")]
     fn py_new(
         py: Python<'_>,
-        max_workers: Option<isize>,
+        max_workers: Option<&Bound<'_, PyAny>>,
         idle_timeout: f64,
-        output_limit: isize,
+        output_limit: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let max_workers = match max_workers {
             None => MAX_WORKERS,
-            Some(count) => usize::try_from(count)
-                .ok()
-                .filter(|count| *count > 0)
-                .ok_or_else(|| {
-                    PyValueError::new_err(format!(
-                        "max_workers must be 1 or more, or None; got {count}"
-                    ))
-                })?,
+            Some(count) => count_of("max_workers", count, 1, "1 or more, or None")?,
         };
-        let idle = Duration::try_from_secs_f64(idle_timeout).map_err(|_| {
-            PyValueError::new_err(format!(
+        let limit = match output_limit {
+            None => OUTPUT_LIMIT,
+            Some(limit) => count_of("output_limit", limit, 0, "0 bytes or more")?,
+        };
+        if idle_timeout.is_nan() || idle_timeout < 0.0 {
+            return Err(PyValueError::new_err(format!(
                 "idle_timeout must be 0 seconds or more; got {idle_timeout}"
-            ))
-        })?;
-        let limit = usize::try_from(output_limit).map_err(|_| {
-            PyValueError::new_err(format!(
-                "output_limit must be 0 bytes or more; got {output_limit}"
-            ))
-        })?;
-        shim::INSTALL_LIFECYCLE.get(py)?.call0()?;
-        shim::INSTALL_CAPTURE.get(py)?.call0()?;
+            )));
+        }
+        // Endless, or more than the clock can count: workers stay.
+        let idle = Duration::try_from_secs_f64(idle_timeout)
+            .unwrap_or(FOR_EVER)
+            .min(FOR_EVER);
+        shim::INSTALL_LIFECYCLE.call(py, ())?;
+        shim::INSTALL_CAPTURE.call(py, ())?;
         Ok(Self {
             house: House::new(max_workers, idle, limit),
             registry: Registry::new(),
@@ -270,10 +272,10 @@ impl JobManager {
     /// `kw`, or to `submit`.
     ///
     /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop.
-    /// Raises SyntaxError for code that does not compile, TypeError for what is neither callable nor str and for unknown
-    /// options, ManagerClosed after `shutdown()`. Does not block.
-    #[pyo3(signature = (func_or_exp, /, *args, kw = None, **options))]
-    fn new<'py>(
+    /// Raises `SyntaxError` for code that does not compile, `TypeError` for what is neither callable nor str and for unknown
+    /// options, `ManagerClosed` after `shutdown()`. Does not block.
+    #[pyo3(name = "new", signature = (func_or_exp, /, *args, kw = None, **options))]
+    fn new_from_python<'py>(
         &self,
         func_or_exp: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
@@ -289,7 +291,7 @@ impl JobManager {
     /// Start `fn(*args, **kwargs)` as a job, and return it at once. All arguments are the function's; for options see
     /// `options()`.
     ///
-    /// Raises TypeError when `fn` is not callable, ManagerClosed after `shutdown()`. Does not block.
+    /// Raises `TypeError` when `fn` is not callable, `ManagerClosed` after `shutdown()`. Does not block.
     #[pyo3(signature = (r#fn, /, *args, **kwargs))]
     fn submit<'py>(
         &self,

@@ -1,10 +1,10 @@
-//! The registry's face: lists, lookup, status, remove and flush, as in IPython.
+//! The registry's face: lists, lookup, status, remove and flush, as in `IPython`.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList};
+use pyo3::types::{PyBool, PyDict, PyInt, PyList};
 
-use super::errors::{self, JobRunning};
+use super::errors::{self, UnknownJob};
 use super::job::Job;
 use super::manager::JobManager;
 use super::shim;
@@ -30,8 +30,10 @@ impl JobManager {
         if key.is_instance_of::<PyBool>() {
             return Err(wrong());
         }
-        let number: i128 = key.extract().map_err(|_| wrong())?;
-        u64::try_from(number)
+        let number = key.cast::<PyInt>().map_err(|_| wrong())?;
+        // One that is negative or larger than any number there is, is nobody's.
+        number
+            .extract::<u64>()
             .ok()
             .and_then(|number| self.registry.with(number, |job| job.clone_ref(py)))
             .map(|job| job.into_bound(py))
@@ -43,10 +45,31 @@ impl JobManager {
             .collect(|job| wanted(job.get().state()).then(|| job.clone_ref(py)))
     }
 
+    /// The same, with an error in the log where there is none.
+    fn find_or_log<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Job>>> {
+        let py = key.py();
+        match self.find(key) {
+            Err(error) if error.is_instance_of::<UnknownJob>(py) => {
+                let number = match key.cast::<Job>() {
+                    Ok(job) => job.get().record.number().to_string(),
+                    Err(_) => key.str()?.to_string(),
+                };
+                log_error(py, format!("Job #{number} not found."))?;
+                Ok(None)
+            }
+            found => found.map(Some),
+        }
+    }
+
     /// Every job that has not ended, by number.
     pub(crate) fn unfinished(&self, py: Python<'_>) -> Vec<Py<Job>> {
         self.select(py, |state| !state.is_terminal())
     }
+}
+
+/// Through Python's `logging` and not pyo3-log: it is said to the user who called, at the level of the root logger.
+fn log_error(py: Python<'_>, message: String) -> PyResult<()> {
+    shim::LOG_ERROR.call(py, (message,)).map(drop)
 }
 
 #[pymethods]
@@ -109,6 +132,7 @@ impl JobManager {
         self.registry.len()
     }
 
+    #[expect(clippy::unused_self, reason = "Python asks the instance")]
     fn __bool__(&self) -> bool {
         // A manager without jobs is a manager.
         true
@@ -123,11 +147,12 @@ impl JobManager {
     /// Show a table of the jobs: text in a terminal, HTML in a notebook. The same as calling the manager.
     ///
     /// Those that have not ended come first, then the newest; of very many not all are shown. `verbose` is there for
-    /// IPython's sake and does nothing.
+    /// `IPython`'s sake and does nothing.
     #[pyo3(signature = (verbose = None))]
     fn status(me: &Bound<'_, Self>, verbose: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let _ = verbose;
-        shim::STATUS.get(me.py())?.call1((me,)).map(drop)
+        me.get().newly_ended(me.py());
+        shim::STATUS.call(me.py(), (me,)).map(drop)
     }
 
     fn __call__(me: &Bound<'_, Self>) -> PyResult<()> {
@@ -135,7 +160,7 @@ impl JobManager {
     }
 
     fn _repr_html_<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        shim::MANAGER_HTML.get(me.py())?.call1((me,))
+        shim::MANAGER_HTML.call(me.py(), (me,))
     }
 
     fn _repr_pretty_(
@@ -144,7 +169,7 @@ impl JobManager {
         cycle: bool,
     ) -> PyResult<()> {
         let _ = cycle;
-        let text = shim::MANAGER_TEXT.get(me.py())?.call1((me,))?;
+        let text = shim::MANAGER_TEXT.call(me.py(), (me,))?;
         printer.call_method1("text", (text,)).map(drop)
     }
 
@@ -197,42 +222,69 @@ impl JobManager {
         Ok((shown, by_state))
     }
 
-    /// The result of job `num`: the same as `jobs[num].result`. Raises UnknownJob, a KeyError.
-    fn result<'py>(&self, num: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.find(num)?.getattr("result")
+    /// The jobs whose end was not told of yet: `list[Job]` by number. They are told of by this.
+    #[pyo3(name = "_newly_ended")]
+    fn newly_ended(&self, py: Python<'_>) -> Vec<Py<Job>> {
+        self.registry
+            .collect(|job| job.get().report().then(|| job.clone_ref(py)))
     }
 
-    /// Print the traceback of a job, or without one those of all dead jobs. Raises UnknownJob, a KeyError.
+    /// Print the jobs that have ended since this or `status()` was last called; True when there are any.
+    fn _status_new<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        shim::STATUS_NEW.call(me.py(), (me,))
+    }
+
+    /// The result of job `num`: the same as `jobs[num].result`. For a job that is not known, None, and an error in the log
+    /// (as in `IPython`; `jobs[num]` raises).
+    fn result<'py>(&self, num: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.find_or_log(num)?
+            .map(|job| job.getattr("result"))
+            .transpose()
+    }
+
+    /// Print the traceback of a job, or without one those of all dead jobs. For a job that is not known, an error in the
+    /// log (as in `IPython`).
     #[pyo3(signature = (job = None))]
     fn traceback(&self, py: Python<'_>, job: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let print = |job: &Bound<'_, Job>| job.call_method0("traceback").map(drop);
         if let Some(job) = job.filter(|job| !job.is_none()) {
-            return self.find(job)?.call_method0("traceback").map(drop);
+            return self.find_or_log(job)?.map_or(Ok(()), |job| print(&job));
         }
-        let print = shim::PRINT.get(py)?;
         for job in self.dead(py) {
             let job = job.bind(py);
-            print.call1((format!("Traceback for: {}", job.repr()?.to_string_lossy()),))?;
-            job.call_method0("traceback")?;
-            print.call0()?;
+            shim::PRINT.call(
+                py,
+                (format!("Traceback for: {}", job.repr()?.to_string_lossy()),),
+            )?;
+            print(job)?;
+            shim::PRINT.call(py, ())?;
         }
         Ok(())
     }
 
     /// Forget an ended job: `jobs[num]` is unknown from then on. Who holds the `Job` keeps it.
     ///
-    /// Raises UnknownJob (a KeyError), and JobRunning when it has not ended: kill or cancel it first.
+    /// A job that has not ended stays, and one that is not known is none: both are an error in the log, as in `IPython`.
     fn remove(&self, num: &Bound<'_, PyAny>) -> PyResult<()> {
-        let job = self.find(num)?;
+        let Some(job) = self.find_or_log(num)? else {
+            return Ok(());
+        };
         let job = job.get();
+        let number = job.record.number();
         if !job.is_over() {
-            return Err(JobRunning::new_err(format!(
-                "{} is {} and cannot be removed: end it first, with kill({n}) or cancel()",
-                job.title(num.py()),
-                job.state().name(),
-                n = job.record.number(),
-            )));
+            return log_error(
+                num.py(),
+                format!(
+                    "Job #{number} is still {}, it can not be removed: end it first, with kill({number}) or cancel().",
+                    if job.state() == State::Queued {
+                        "queued"
+                    } else {
+                        "running"
+                    },
+                ),
+            );
         }
-        let gone = self.registry.remove(job.record.number());
+        let gone = self.registry.remove(number);
         drop(gone);
         Ok(())
     }
@@ -244,15 +296,14 @@ impl JobManager {
             .iter()
             .filter(|job| job.get().state() == State::Done)
             .count();
-        let print = shim::PRINT.get(py)?;
         for (count, kind) in [(completed, "Completed"), (gone.len() - completed, "Dead")] {
             if count > 0 {
                 let plural = if count == 1 { "" } else { "s" };
-                print.call1((format!("Flushing {count} {kind} job{plural}."),))?;
+                shim::PRINT.call(py, (format!("Flushing {count} {kind} job{plural}."),))?;
             }
         }
         if gone.is_empty() {
-            print.call1(("No jobs to flush.",))?;
+            shim::PRINT.call(py, ("No jobs to flush.",))?;
         }
         drop(gone);
         Ok(())

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::as_completed::AsCompleted;
+use super::current;
 use super::job::Job;
 use super::kill;
 use super::manager::JobManager;
@@ -67,20 +68,20 @@ fn wait_for(
             latch.count_down();
         }
     }
-    let waited = wait::block(py, patience, |until| latch.wait_until(until).then_some(()));
+    let result = wait::block(py, patience, |until| latch.wait_until(until).then_some(()));
     for job in jobs {
         job.get().record.unwatch(&waiter);
     }
-    Ok(waited?.is_some())
+    Ok(result?.is_some())
 }
 
 #[pymethods]
 impl JobManager {
     /// Wait for jobs (numbers or `Job`s; default: all that have not ended), at most `timeout` seconds (None: no limit).
     ///
-    /// `return_when` is 'ALL_COMPLETED', 'FIRST_COMPLETED' or 'FIRST_EXCEPTION' (any end but done), as in
+    /// `return_when` is '`ALL_COMPLETED`', '`FIRST_COMPLETED`' or '`FIRST_EXCEPTION`' (any end but done), as in
     /// `concurrent.futures`. Returns a named tuple `(done, not_done)` of two `list[Job]`, in the order given; nothing is
-    /// raised when the time runs out. Raises UnknownJob, ValueError for another `return_when`. Blocks; Ctrl-C raises
+    /// raised when the time runs out. Raises `UnknownJob`, `ValueError` for another `return_when`. Blocks; Ctrl-C raises
     /// `KeyboardInterrupt` here within 100 ms, and the jobs go on.
     #[pyo3(signature = (jobs = None, timeout = None, return_when = "ALL_COMPLETED"))]
     fn wait<'py>(
@@ -106,15 +107,13 @@ impl JobManager {
         wait_for(py, &jobs, needed, on_trouble, patience)?;
         let (done, not_done): (Vec<_>, Vec<_>) =
             jobs.into_iter().partition(|job| job.get().is_over());
-        shim::WAITED
-            .get(py)?
-            .call1((PyList::new(py, done)?, PyList::new(py, not_done)?))
+        shim::WAITED.call(py, (PyList::new(py, done)?, PyList::new(py, not_done)?))
     }
 
     /// Iterate over jobs (numbers or `Job`s; default: all that have not ended) as they end; those that have ended already
     /// come first, each job once.
     ///
-    /// Each step blocks until the next one ends. Raises UnknownJob, and the builtin `TimeoutError` when `timeout` seconds
+    /// Each step blocks until the next one ends. Raises `UnknownJob`, and the builtin `TimeoutError` when `timeout` seconds
     /// (None: no limit) from this call have passed before all were given. Ctrl-C raises `KeyboardInterrupt` within 100 ms.
     #[pyo3(signature = (jobs = None, timeout = None))]
     fn as_completed(
@@ -127,7 +126,7 @@ impl JobManager {
         Ok(AsCompleted::new(self.chosen(py, jobs)?, patience))
     }
 
-    /// End a job now: the same as `jobs[N].kill(timeout, exc)`. `job` is a number or a `Job`. Raises UnknownJob.
+    /// End a job now: the same as `jobs[N].kill(timeout, exc)`. `job` is a number or a `Job`. Raises `UnknownJob`.
     #[pyo3(signature = (job, timeout = Some(5.0), exc = None))]
     fn kill(
         &self,
@@ -170,7 +169,8 @@ impl JobManager {
     }
 
     /// Take no new jobs. `kill=True` also cancels what is queued and kills what runs. `wait=True` blocks until every job
-    /// has ended (with `kill=True` for 5 seconds at most). May be called again. The records stay readable.
+    /// has ended, its done-callbacks have run and the workers have left (with `kill=True` for 5 seconds at most). Called
+    /// by one of its own jobs, it does not wait for that one. May be called again. The records stay readable.
     #[pyo3(signature = (wait = true, kill = false))]
     fn shutdown(&self, py: Python<'_>, wait: bool, kill: bool) -> PyResult<()> {
         if !self.house.is_here() {
@@ -181,12 +181,24 @@ impl JobManager {
             for job in self.unfinished(py) {
                 Job::end_queued(job.bind(py), State::Cancelled);
             }
-            self.kill_all(py, Some(if wait { 5.0 } else { 0.0 }), None)?;
-        } else if wait {
-            let jobs = self.chosen(py, None)?;
-            wait_for(py, &jobs, jobs.len(), false, Patience::of(None)?)?;
+            self.kill_all(py, Some(0.0), None)?;
         }
-        Ok(())
+        if !wait {
+            return Ok(());
+        }
+        let patience = Patience::of(kill.then_some(5.0))?;
+        if let Some(caller) =
+            current::job(py)?.filter(|job| Arc::ptr_eq(&job.get().house, &self.house))
+        {
+            let jobs = self.chosen(py, None)?;
+            let others: Vec<_> = jobs.into_iter().filter(|job| !job.is(&caller)).collect();
+            return wait_for(py, &others, others.len(), false, patience).map(drop);
+        }
+        let pool = &self.house.pool;
+        wait::block(py, patience, |until| {
+            pool.wait_until_empty(until).then_some(())
+        })
+        .map(drop)
     }
 
     fn __enter__(me: PyRef<'_, Self>) -> PyRef<'_, Self> {

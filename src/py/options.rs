@@ -94,7 +94,7 @@ fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     let seconds: f64 = value
         .extract()
         .map_err(|_| wrong("timeout", "a number of seconds or None", value))?;
-    if !(seconds > 0.0) {
+    if seconds.is_nan() || seconds <= 0.0 {
         return Err(PyValueError::new_err(format!(
             "timeout must be more than 0 seconds, or None for no limit; got {seconds}"
         )));

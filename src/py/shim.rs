@@ -2,7 +2,9 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
+
+use crate::interrupt::call;
 
 /// A function of the package, looked up once.
 pub(crate) struct Door {
@@ -30,6 +32,16 @@ impl Door {
         Ok(found.bind(py))
     }
 
+    /// Call it, in a way that the end of the interpreter cannot abort (see `interrupt::call`).
+    pub(crate) fn call<'py>(
+        &self,
+        py: Python<'py>,
+        args: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let args = args.into_pyobject(py).map_err(Into::into)?;
+        call::call(self.get(py)?, &args, None).map_err(|error| PyErr::from_value(error.into_any()))
+    }
+
     /// The type, where it is one.
     pub(crate) fn get_type<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyType>> {
         Ok(self.get(py)?.cast::<PyType>()?)
@@ -50,12 +62,15 @@ pub(crate) static TO_DICT: Door = Door::new("rjobs._record", "to_dict");
 pub(crate) static STACK: Door = Door::new("rjobs._record", "stack");
 pub(crate) static WAITED: Door = Door::new("rjobs._record", "Waited");
 pub(crate) static STATUS: Door = Door::new("rjobs._display", "status");
+pub(crate) static STATUS_NEW: Door = Door::new("rjobs._display", "status_new");
+pub(crate) static LOG_ERROR: Door = Door::new("rjobs._record", "log_error");
 pub(crate) static JOB_HTML: Door = Door::new("rjobs._display", "job_html");
 pub(crate) static JOB_TEXT: Door = Door::new("rjobs._display", "job_text");
 pub(crate) static MANAGER_HTML: Door = Door::new("rjobs._display", "manager_html");
 pub(crate) static MANAGER_TEXT: Door = Door::new("rjobs._display", "manager_text");
 pub(crate) static FORMAT_EXCEPTION: Door = Door::new("rjobs._display", "format_exception");
 pub(crate) static PRINT: Door = Door::new("builtins", "print");
+pub(crate) static STACK_SIZE: Door = Door::new("threading", "stack_size");
 pub(crate) static NOTHING: Door = Door::new("rjobs._threads", "nothing");
 pub(crate) static MAIN_THREAD: Door = Door::new("threading", "main_thread");
 pub(crate) static EXCEPTION_IN_CALLBACK: Door = Door::new("rjobs._record", "exception_in_callback");

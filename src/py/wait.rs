@@ -71,8 +71,7 @@ pub(crate) fn block<R: Send>(
     attempt: impl Fn(Option<Instant>) -> Option<R> + Send + Sync,
 ) -> PyResult<Option<R>> {
     let main = shim::MAIN_THREAD
-        .get(py)?
-        .call0()?
+        .call(py, ())?
         .getattr(pyo3::intern!(py, "ident"))?;
     let on_main = main.extract::<std::ffi::c_ulong>().ok() == Some(thread::ident());
     let sliced = on_main || current::job(py)?.is_some();
@@ -88,7 +87,7 @@ pub(crate) fn block<R: Send>(
         py.check_signals()?;
         if sliced && !on_main {
             // Any bytecode will do: an exception that was set for this thread is raised there.
-            shim::NOTHING.get(py)?.call0()?;
+            shim::NOTHING.call(py, ())?;
         }
         if patience.is_over() {
             return Ok(None);

@@ -18,6 +18,20 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// The same, for who runs it: the job shows it until it has ended.
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            callable: self.callable.clone_ref(py),
+            args: self.args.clone_ref(py),
+            kwargs: self.kwargs.as_ref().map(|kwargs| kwargs.clone_ref(py)),
+            context: self.context.clone_ref(py),
+            namespaces: self
+                .namespaces
+                .as_ref()
+                .map(|both| Box::new((both.0.clone_ref(py), both.1.clone_ref(py)))),
+        }
+    }
+
     /// Drop it on a worker, where finalizers may run at the end of the interpreter.
     pub(crate) fn release(self, py: Python<'_>) {
         call::release(self.callable.into_bound(py));
@@ -105,7 +119,7 @@ impl Label {
         }
     }
 
-    /// What `str(job)` shows, as in IPython: the `repr` of the function, or the code.
+    /// What `str(job)` shows, as in `IPython`: the `repr` of the function, or the code.
     pub(crate) fn strform<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match &self.strform {
             Strform::Text(text) => text.bind(py).clone(),

@@ -15,7 +15,7 @@ use super::job::Job;
 use super::kill::Deadline;
 use super::outcome::Outcome;
 use super::work::Work;
-use super::{current, shim, streams};
+use super::{current, held, shim, streams};
 use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
@@ -77,7 +77,7 @@ impl Worker {
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
         self.house.moved_in(&slot);
-        log::debug!(target: "rjobs::pool", "worker {} started", self.serial);
+        held::is_mine(Some(Arc::clone(&slot)));
         let mut shift = Shift {
             slot: &slot,
             cpu: thread::cpu_time(),
@@ -107,10 +107,7 @@ impl Worker {
             }
         }
         self.house.moved_out(&slot);
-        if !self.house.pool.is_closed() {
-            // A closed pool may mean that the interpreter ends, which is no time to call `logging`.
-            log::debug!(target: "rjobs::pool", "worker {} left", self.serial);
-        }
+        held::is_mine(None);
     }
 }
 
@@ -160,7 +157,7 @@ impl Shift<'_> {
 
     fn call(&mut self, bound: &Bound<'_, Job>) -> Option<Tick> {
         let (py, job) = (bound.py(), bound.get());
-        let work = job.work.lock().take();
+        let work = job.work.lock().as_ref().map(|work| work.clone_ref(py));
         let Some(work) = work else {
             // Cancelled or killed while it was queued.
             return Some(clock::now());
@@ -181,8 +178,12 @@ impl Shift<'_> {
         self.note_cpu(job, ended.at);
         let (state, outcome) = match ended.result {
             Ok(value) => (State::Done, Outcome::Value(value)),
-            Err(exception) => judge(bound, &work, exception.bind(py), ended.struck),
+            Err(exception) => judge(bound, exception.bind(py), ended.struck),
         };
+        let kept = job.work.lock().take();
+        if let Some(kept) = kept {
+            kept.release(py);
+        }
         work.release(py);
         Job::end_running(bound, state, outcome, ended.at);
         Some(ended.at)
@@ -217,12 +218,17 @@ impl Shift<'_> {
             self.slot.close(py);
             return None;
         }
-        let deadline = job.timeout.map(|timeout| {
+        let deadline = job.timeout.and_then(|timeout| {
             let deadline = Deadline {
                 slot: Arc::clone(self.slot),
                 job: number,
             };
-            job.house.timers.add(Instant::now() + timeout, deadline)
+            // More than the clock can count is no limit.
+            Some(
+                job.house
+                    .timers
+                    .add(Instant::now().checked_add(timeout)?, deadline),
+            )
         });
         let result = if let Some(Err(error)) = &deadline {
             let message = format!(
@@ -290,7 +296,6 @@ fn finish_coroutine(
 /// State and outcome of a job that left with an exception.
 fn judge(
     job: &Bound<'_, Job>,
-    work: &Work,
     exception: &Bound<'_, PyBaseException>,
     struck: bool,
 ) -> (State, Outcome) {
@@ -299,13 +304,9 @@ fn judge(
     if state != State::Failed {
         explain(job, exception, state);
     }
-    if work.namespaces.is_some() || job.get().source.is_some() {
-        // The frames of the code runner are ours: the traceback begins with the user's code.
-        if let Ok(trim) = shim::TRIM.get(py)
-            && let Err(error) = trim.call1((exception,))
-        {
-            error.write_unraisable(py, None);
-        }
+    // The frames of the code runner and of the event loop are not the job's: the traceback begins with the user's code.
+    if let Err(error) = shim::TRIM.call(py, (exception,)) {
+        error.write_unraisable(py, None);
     }
     (state, Outcome::raised(exception))
 }

@@ -1,6 +1,8 @@
 """The README's code runs: its blocks, in order, in one real kernel, with the output that it shows."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -78,3 +80,11 @@ def test_a_block_gives_what_the_readme_shows(tour, number):
         assert not missing, f"{code}\n{got}"
     else:
         assert settled(got) == settled(expected), code
+
+
+def test_the_script_works_without_ipython():
+    (script,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    block = "import sys\nsys.modules['IPython'] = None\n"
+    run = subprocess.run([sys.executable, "-c", block + script], capture_output=True, text=True, check=True, timeout=30)
+    assert run.stdout == f"{2**100}\n"
+    assert run.stderr == ""

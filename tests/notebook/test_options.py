@@ -161,6 +161,10 @@ def test_quiet_shows_nothing_and_still_gives_the_job(notebook, capsys):
 
 
 def test_quiet_hides_no_other_value(notebook, capsys):
+    notebook("%job -q 1\njobs[0]")
+    assert "Job 0" in capsys.readouterr().out
+    notebook("job = %job -q 1\njob")
+    assert "Job 1" in capsys.readouterr().out
     notebook("job = %job -q 5\n'shown'")
     assert "shown" in capsys.readouterr().out
 

@@ -69,10 +69,12 @@ def test_a_bounded_number_of_displays_is_kept(notebook):
 
 def test_a_job_stays_out_of_what_a_cell_captures(notebook):
     notebook.shell.user_ns.update(go=threading.Event())
-    notebook("%job -q go.wait(20); display('from the job')")
-    notebook("%%capture captured\ndisplay('from the cell')\ngo.set()\njobs[0].get(20)")
+    notebook("%job -q go.wait(20); display('from the job'); print('printed by the job')")
+    notebook("%%capture captured\ndisplay('from the cell')\nprint('printed')\ngo.set()\njobs[0].join(20)")
     assert [output.data["text/plain"] for output in notebook["captured"].outputs] == ["'from the cell'"]
+    assert notebook["captured"].stdout == "printed\n"
     assert len(notebook["jobs"][0].outputs) == 1
+    assert notebook["jobs"][0].output == "printed by the job\n"
 
 
 def test_what_a_job_captures_is_its_own(notebook):
@@ -80,12 +82,16 @@ def test_what_a_job_captures_is_its_own(notebook):
         notebook,
         """%%job
 from IPython.utils.capture import capture_output
-with capture_output(stdout=False, stderr=False) as captured:
+with capture_output() as captured:
     display('inside')
+    print('inside')
 display('outside')
+print('outside')
 """,
     )
     assert len(notebook["captured"].outputs) == 1
+    assert notebook["captured"].stdout == "inside\n"
+    assert job.output == "outside\n"
     assert [output.data["text/plain"] for output in job.outputs] == ["'outside'"]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
 
 
 class Hiding:
@@ -12,13 +15,18 @@ class Hiding:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._hook = shell.display_trap.hook
-        self._hidden: Any = None
+        # The hidden value, and the code of the statement that is not to show it.
+        self._hidden: tuple[object, CodeType | None] | None = None
 
     def __call__(self, value: Any = None) -> Any:
         """Show a value as the shell does, except the hidden one."""
-        if value is not None and value is self._hidden:
+        if self._hidden is not None and value is self._hidden[0]:
+            code = self._hidden[1]
             self._hidden = None
-            return None
+            # Called by the interpreter for an expression statement of the cell. The shell compiles every
+            # statement by itself, so another code means that another statement shows the value.
+            if code is sys._getframe(1).f_code:  # noqa: SLF001
+                return None
         return self._hook(value)
 
     def __getattr__(self, name: str) -> Any:
@@ -26,8 +34,11 @@ class Hiding:
         return getattr(self._hook, name)
 
     def hide(self, value: object) -> None:
-        """Do not show this object once, when it is the value of the running cell."""
-        self._hidden = value
+        """Do not show this object once, as the value of the statement of the cell that is running now."""
+        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
+        while frame is not None and frame.f_globals is not self._shell.user_global_ns:
+            frame = frame.f_back
+        self._hidden = value, None if frame is None else frame.f_code
 
     def forget(self) -> None:
         """End of the cell: what was not shown until now was assigned, and is shown when asked for."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
-from rjobs import JobManager
+from IPython.utils.capture import capture_output
+
+from rjobs import JobManager, _capture, _streams
 from rjobs.notebook import commands, completion, displays, inputs, routing
 from rjobs.notebook.hiding import Hiding
 from rjobs.notebook.magics import JobMagics
 from rjobs.notebook.patches import Patches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The variable in the notebook's namespace.
 _VARIABLE: Final = "jobs"
@@ -28,6 +34,8 @@ class Session:
         self._completers: list[Any] = []
         self._variable_before: list[Any] = []
         self._own: JobManager | None = None
+        self._hooks_before = _streams.is_hooked(sys.stdout)
+        self._unwrap: list[Callable[[], None]] = []
 
     def manager(self) -> JobManager:
         """Give the manager that the magics use: the one in the user's `jobs`, else the extension's own."""
@@ -60,6 +68,8 @@ class Session:
                 self._variable_before = [held]
             self._own = JobManager()
             self._put(self._own)
+        # `%%capture` in a cell gets the cell's text and not the jobs'.
+        self._unwrap.append(_streams.wrap_redirect(capture_output))
         displays.install(self._shell, self._patches)
         commands.install(self._shell, self._patches)
         routing.install(self._shell, self._patches)
@@ -76,12 +86,17 @@ class Session:
         inputs.uninstall(self._shell)
         routing.uninstall(self._shell)
         self._patches.undo()
+        while self._unwrap:
+            self._unwrap.pop()()
         if self._own is not None:
             if self._shell.user_ns.get(_VARIABLE) is self._own:
                 self._shell.drop_by_id({_VARIABLE: self._own})
                 if self._variable_before:
                     self._shell.user_ns[_VARIABLE] = self._variable_before[0]
             self._own.shutdown(wait=False)
+            # Jobs that go on keep printing to themselves, and managers that were there before keep their hooks.
+            if not self._hooks_before and not self._own.running:
+                _capture.uninstall()
 
     def _put(self, manager: JobManager) -> None:
         # Not interactive: like `In` and `Out` it is not among what `%who` lists.

@@ -1,0 +1,189 @@
+"""The hooks on standard streams: what a job writes goes to the job, everything else passes through.
+
+No stream is replaced. A hook is set on the stream object itself, before its own ``write``, so everything else about it
+(``isatty``, ``fileno``, ``encoding``, ``isinstance``) stays, and whoever kept a reference to it (a logging handler, a
+progress bar) is hooked as well.
+
+The hooks are Python functions and not the extension's: a thread that writes while the interpreter ends is ended by
+CPython (up to 3.13) by unwinding its stack, and that must find no frame of Rust's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from rjobs._rjobs import Job, current_job, forget_streams, job_write, job_write_bytes
+
+__rjobs_internal__ = True
+
+_NAMES = ("stdout", "stderr")
+_MISSING = object()
+# (the object, the attribute, what was in its instance dict before), in the order they were hooked.
+_hooked: list[tuple[weakref.ref[Any], str, Any]] = []
+
+Hook = Callable[..., Any]
+
+
+def hook_streams(owner: Job[Any] | None = None) -> None:
+    """Hook ``sys.stdout`` and ``sys.stderr`` as they are now, if they are not yet.
+
+    ``owner`` is the job that redirected them to streams of its own: its text passes through to these.
+    """
+    for name in _NAMES:
+        hook_stream(getattr(sys, name, None), owner)
+
+
+def hook_stream(stream: Any, owner: Job[Any] | None = None) -> None:
+    """Hook one stream, with the binary stream beneath it where it has one (ipykernel's has none)."""
+    _hook(stream, "write", owner, _text)
+    _hook(stream, "flush", owner, _flush)
+    buffer = getattr(stream, "buffer", None)
+    _hook(buffer, "write", owner, _bytes)
+    _hook(buffer, "flush", owner, _flush)
+
+
+def unhook_stream(stream: Any) -> None:
+    """Take the hooks back from one stream."""
+    targets = (stream, getattr(stream, "buffer", None))
+    _take_back(lambda target: any(target is one for one in targets if one is not None))
+
+
+def unhook_streams() -> None:
+    """Take every hook back."""
+    _take_back(lambda _target: True)
+    forget_streams()
+
+
+def wrap_redirect(redirect: type) -> Callable[[], None]:
+    """Have a context manager that replaces standard streams hook the new ones; returns what undoes that.
+
+    A job that runs prints into its own output, also while somebody else captures theirs; a job that captures its own
+    text gets it.
+    """
+    enter, leave = redirect.__enter__, redirect.__exit__  # type: ignore[attr-defined]
+
+    @functools.wraps(enter)
+    def entered(self: Any) -> Any:
+        before = [getattr(sys, name, None) for name in _NAMES]
+        result = enter(self)
+        owner = current_job()
+        fresh = [
+            stream
+            for stream, old in zip((getattr(sys, name, None) for name in _NAMES), before, strict=True)
+            if stream is not old and not is_hooked(stream)
+        ]
+        for stream in fresh:
+            hook_stream(stream, owner)
+        # Kept on the manager, which may be entered more than once.
+        vars(self).setdefault("_rjobs_hooked", []).append(fresh)
+        return result
+
+    @functools.wraps(leave)
+    def left(self: Any, *exception: Any) -> Any:
+        try:
+            return leave(self, *exception)
+        finally:
+            stack = vars(self).get("_rjobs_hooked")
+            for stream in stack.pop() if stack else ():
+                if all(stream is not getattr(sys, name, None) for name in _NAMES):
+                    unhook_stream(stream)
+
+    def unwrap() -> None:
+        # Somebody may have put a wrapper of their own on top: then ours stays beneath.
+        if redirect.__enter__ is entered:  # type: ignore[attr-defined]
+            redirect.__enter__ = enter  # type: ignore[attr-defined]
+        if redirect.__exit__ is left:  # type: ignore[attr-defined]
+            redirect.__exit__ = leave  # type: ignore[attr-defined]
+
+    redirect.__enter__ = entered  # type: ignore[attr-defined]
+    redirect.__exit__ = left  # type: ignore[attr-defined]
+    return unwrap
+
+
+def is_hooked(stream: Any) -> bool:
+    """Whether a job's text that is written to this stream goes to the job."""
+    return hasattr(getattr(stream, "write", None), "rjobs_original")
+
+
+def _hook(target: Any, attribute: str, owner: Job[Any] | None, make: Callable[..., Hook]) -> None:
+    original = getattr(target, attribute, None)
+    if original is None or hasattr(original, "rjobs_original"):
+        return
+    tee = _beneath(original)
+    if tee is not None and not hasattr(tee.cell_contents, "rjobs_original"):
+        # IPython sets a `write` of its own for the time of a cell, and then puts back what was there: that is hooked too,
+        # or the hook would be gone with the cell that made the first manager.
+        tee.cell_contents = make(tee.cell_contents, owner)
+    # A stream without an instance dict or weak references is left alone: what jobs print there passes through.
+    with contextlib.suppress(AttributeError, TypeError):
+        before = vars(target).get(attribute, _MISSING)
+        reference = weakref.ref(target)
+        setattr(target, attribute, make(original, owner))
+        _hooked[:] = [entry for entry in _hooked if entry[0]() is not None]
+        _hooked.append((reference, attribute, before))
+
+
+def _beneath(write: Any) -> Any:
+    """Find the cell in which IPython's ``_tee`` (from 9.0 on) keeps the ``write`` it stands before."""
+    code, closure = getattr(write, "__code__", None), getattr(write, "__closure__", None)
+    if code is None or closure is None or "_tee." not in getattr(write, "__qualname__", ""):
+        return None
+    return dict(zip(code.co_freevars, closure, strict=True)).get("original_write")
+
+
+def _take_back(is_meant: Callable[[Any], bool]) -> None:
+    kept = []
+    for entry in reversed(_hooked):
+        reference, attribute, before = entry
+        target = reference()
+        if target is None:
+            continue
+        if not is_meant(target):
+            kept.append(entry)
+            continue
+        now = vars(target).get(attribute)
+        if not hasattr(now, "rjobs_original"):
+            continue
+        if before is _MISSING or hasattr(before, "rjobs_original"):
+            delattr(target, attribute)
+        else:
+            setattr(target, attribute, before)
+    _hooked[:] = reversed(kept)
+
+
+def _text(original: Hook, owner: Job[Any] | None) -> Hook:
+    def write(text: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if job_write(text, owner):
+            return len(text)
+        return original(text, *args, **kwargs)
+
+    return _marked(write, original)
+
+
+def _bytes(original: Hook, owner: Job[Any] | None) -> Hook:
+    def write(data: Any, /, *args: Any, **kwargs: Any) -> Any:
+        length = job_write_bytes(data, owner)
+        return original(data, *args, **kwargs) if length is None else length
+
+    return _marked(write, original)
+
+
+def _flush(original: Hook, owner: Job[Any] | None) -> Hook:
+    def flush(*args: Any, **kwargs: Any) -> Any:
+        job = current_job()
+        # In a job there is nothing to flush, since nothing was written; and what others wrote must not be flushed on the
+        # job's thread: it would pass the hook on the binary stream as the job's.
+        return original(*args, **kwargs) if job is None or job is owner else None
+
+    return _marked(flush, original)
+
+
+def _marked(hook: Hook, original: Hook) -> Hook:
+    functools.update_wrapper(hook, original, updated=())
+    hook.rjobs_original = original  # type: ignore[attr-defined]
+    return hook

@@ -1,0 +1,46 @@
+//! Holding strikes off while code runs that must not be hit, though a job called it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::shim;
+use crate::interrupt::call;
+use crate::interrupt::strike::Slot;
+
+thread_local! {
+    /// The slot of the calling thread, on a worker.
+    static MINE: RefCell<Option<Arc<Slot>>> = const { RefCell::new(None) };
+}
+
+/// The calling thread is the worker that `slot` belongs to; None when it is one no more.
+pub(crate) fn is_mine(slot: Option<Arc<Slot>>) {
+    MINE.set(slot);
+}
+
+/// Run `act` with strikes at the current job held off: one that was sent before arrives before `act`, one that comes
+/// meanwhile arrives after it.
+pub(crate) fn held<R>(py: Python<'_>, act: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    let Some(slot) = MINE.with_borrow(Clone::clone) else {
+        return act();
+    };
+    slot.hold();
+    // Any bytecode lets what was sent before arrive.
+    let result = shim::NOTHING.call(py, ()).and_then(|_| act());
+    slot.let_go(py);
+    result
+}
+
+/// Call `callable(*args)` with kills of the current job held off until it returns.
+#[pyfunction]
+#[pyo3(signature = (callable, /, *args))]
+pub(crate) fn call_held<'py>(
+    callable: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    held(callable.py(), || {
+        call::call(callable, args, None).map_err(|error| PyErr::from_value(error.into_any()))
+    })
+}

@@ -1,0 +1,93 @@
+//! Starting a worker's thread.
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+use super::held::held;
+use super::house::House;
+use super::shim;
+use super::worker::Worker;
+use std::sync::Arc;
+
+/// Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
+/// default recursion limit, 8 MiB do not. It is address space only, until it is used.
+const STACK_SIZE: usize = 16 * 1024 * 1024;
+
+/// How many threads are being started, and the program's own stack size for threads, to be set again after the last.
+static STARTING: Mutex<(usize, Option<usize>)> = Mutex::new((0, None));
+
+/// What came of it.
+pub(crate) enum Recruited {
+    /// The worker is there, or others are and will see to the job; an exception came out of it nevertheless (Ctrl-C).
+    Yes(PyResult<()>),
+    /// There is no worker at all, and will be none.
+    No(PyErr),
+}
+
+/// Start one more worker for a house, which counts on it already.
+pub(crate) fn recruit(py: Python<'_>, house: &Arc<House>) -> Recruited {
+    let started = Bound::new(py, Worker::new(house)).and_then(|worker| {
+        // Not to be hit half way: the thread would be there, and the pool would not know.
+        let started = held(py, || start(py, &worker));
+        // Ctrl-C may come out of `Thread.start` before or after the thread is there: only the worker itself knows.
+        match started {
+            Err(error) if worker.get().give_up() => Err(error),
+            other => Ok(other),
+        }
+    });
+    let error = match started {
+        Ok(started) => return Recruited::Yes(started),
+        Err(error) => error,
+    };
+    if house.pool.worker_failed() {
+        return Recruited::No(error);
+    }
+    if !error.is_instance_of::<PyException>(py) {
+        return Recruited::Yes(Err(error));
+    }
+    log::warn!(target: "rjobs::pool", "no thread for another worker: {error}");
+    Recruited::Yes(Ok(()))
+}
+
+fn start(py: Python<'_>, worker: &Bound<'_, Worker>) -> PyResult<()> {
+    let serial = worker.get().serial();
+    let _roomy = Roomy::set(py)?;
+    shim::START_WORKER.call(py, (worker, serial))?;
+    log::debug!(target: "rjobs::pool", "worker {serial} started");
+    Ok(())
+}
+
+/// New threads get a worker's stack for as long as this lives. In here and not in Python, where Ctrl-C could come between
+/// setting the size and the `try` that would set it back.
+struct Roomy<'py>(Python<'py>);
+
+impl<'py> Roomy<'py> {
+    fn set(py: Python<'py>) -> PyResult<Self> {
+        let before: usize = shim::STACK_SIZE.call(py, (STACK_SIZE,))?.extract()?;
+        let mut starting = STARTING.lock();
+        starting.0 += 1;
+        if before != STACK_SIZE {
+            starting.1 = Some(before);
+        }
+        Ok(Self(py))
+    }
+}
+
+impl Drop for Roomy<'_> {
+    fn drop(&mut self) {
+        let before = {
+            let mut starting = STARTING.lock();
+            starting.0 -= 1;
+            if starting.0 == 0 {
+                starting.1.take()
+            } else {
+                None
+            }
+        };
+        if let Some(before) = before {
+            // Cannot fail: it was the size before.
+            let _ = shim::STACK_SIZE.call(self.0, (before,));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+"""The first kill: an exception in the job's own Python code, bound to the job and to nothing else."""
+
+import asyncio
+import threading
+import time
+import traceback
+
+import pytest
+
+import rjobs
+
+
+@pytest.fixture
+def go():
+    """Lets the jobs of a test go at its end."""
+    go = threading.Event()
+    yield go
+    go.set()
+
+
+@pytest.fixture
+def start(manager, go):
+    """Starts `work(started, go)`; returns the job once it has said that it runs."""
+
+    def start(work, on=manager):
+        started = threading.Event()
+        job = on.submit(work, started, go)
+        assert started.wait(10)
+        return job
+
+    return start
+
+
+def spin(started, go):
+    started.set()
+    while not go.is_set():
+        pass
+
+
+def deaf(started, go):
+    """Blocks in one call that no kill of this version wakes."""
+    started.set()
+    go.wait(30)
+
+
+def stubborn(started, go):
+    """Swallows every kill until it is let go."""
+    started.set()
+    while not go.is_set():
+        try:
+            while not go.wait(0.001):
+                pass
+        except BaseException:
+            continue
+    return "survived"
+
+
+def test_a_kill_ends_a_job_that_computes(start):
+    job = start(spin)
+    assert job.kill() is True
+    assert job.state == "killed"
+    assert job.finished is None
+    with pytest.raises(rjobs.JobKilled, match=r"job 0 .*was killed"):
+        job.get()
+
+
+def test_no_except_exception_swallows_a_kill(start):
+    def careless(started, go):
+        started.set()
+        while not go.is_set():
+            try:
+                while not go.wait(0.001):
+                    pass
+            except Exception:
+                pass
+
+    assert start(careless).kill() is True
+    assert issubclass(rjobs.JobKilled, BaseException)
+    assert not issubclass(rjobs.JobKilled, Exception)
+
+
+def test_the_traceback_of_a_killed_job_shows_where_it_was(start):
+    job = start(spin)
+    job.kill()
+    frames = traceback.extract_tb(job.exception().__traceback__)
+    assert frames[0].name == "spin"
+
+
+def test_finally_and_with_blocks_of_a_killed_job_run(start):
+    steps, lock = [], threading.Lock()
+
+    def careful(started, go):
+        try:
+            with lock:
+                spin(started, go)
+        except BaseException as error:
+            steps.append(type(error))
+            raise
+        finally:
+            steps.append("finally")
+
+    assert start(careful).kill()
+    assert steps == [rjobs.JobKilled, "finally"]
+    assert not lock.locked()
+
+
+@pytest.mark.parametrize("exc", [SystemExit, KeyboardInterrupt, ValueError, SystemError, rjobs.JobKilled])
+def test_a_kill_may_ask_for_another_exception(start, exc):
+    job = start(spin)
+    assert job.kill(exc=exc) is True
+    assert job.state == "killed"
+    with pytest.raises(exc) as raised:
+        job.get()
+    assert type(raised.value) is exc
+
+
+def test_an_exception_class_of_the_users_own(start):
+    class MineError(Exception):
+        pass
+
+    job = start(spin)
+    assert job.kill(exc=MineError)
+    assert isinstance(job.exception(), MineError)
+    assert job.state == "killed"
+
+
+@pytest.mark.parametrize("exc", [ValueError(), "ValueError", 3, int, object])
+def test_what_is_no_exception_class_is_refused_and_nobody_is_hit(start, manager, exc):
+    job = start(spin)
+    for kill in (job.kill, lambda **how: manager.kill(job, **how), manager.kill_all):
+        with pytest.raises(TypeError, match="exception class"):
+            kill(exc=exc)
+    assert job.running()
+    assert not job.kill_pending
+
+
+def test_a_kill_without_time_asks_and_returns(start, go):
+    job = start(deaf)
+    assert job.kill(timeout=0) is False
+    assert job.running()
+    assert job.kill_pending
+    go.set()
+    job.join(5)
+    assert job.state == "killed"
+    assert not job.kill_pending
+
+
+def test_where_a_kill_cannot_land_it_says_false(start, go, manager):
+    job = start(deaf)
+    assert job.kill(timeout=0.01) is False
+    assert manager.kill(0, 0.01) is False
+    assert manager.kill_all(0.01) is False
+    assert job.kill_pending
+    assert job.state == "running"
+    assert "kill pending" in repr(job)
+    go.set()
+    assert job.kill(5) is True
+
+
+def test_a_job_that_catches_its_kill_and_goes_on_is_not_killed(start, go):
+    job = start(stubborn)
+    assert job.kill(timeout=0.01) is False
+    assert job.kill_pending
+    go.set()
+    assert job.get(5) == "survived"
+    assert job.state == "done"
+
+
+def test_each_kill_hits_again(start, go):
+    hits, hit = [], threading.Semaphore(0)
+
+    def counting(started, go):
+        started.set()
+        while len(hits) < 3:
+            try:
+                while not go.wait(0.001):
+                    pass
+                return
+            except rjobs.JobKilled:
+                hits.append(1)
+                hit.release()
+
+    job = start(counting)
+    for _ in range(3):
+        job.kill(0)
+        assert hit.acquire(timeout=5)
+    assert job.get(5) is None
+    assert len(hits) == 3
+
+
+def test_a_job_that_turns_its_kill_into_another_exception_has_failed(start):
+    def turning(started, go):
+        try:
+            spin(started, go)
+        except rjobs.JobKilled:
+            raise ValueError("cleanup went wrong") from None
+
+    job = start(turning)
+    assert job.kill() is True
+    assert job.state == "failed"
+    assert str(job.exception()) == "cleanup went wrong"
+
+
+@pytest.mark.parametrize("how", ["done", "failed", "cancelled", "killed"])
+@pytest.mark.parametrize("block", ["join", "wait", "as_completed", "follow"])
+def test_a_kill_reaches_code_and_coroutines(manager, go):
+    started = threading.Event()
+    code = manager.new("started.set()\nwhile not go.is_set(): pass", {"started": started, "go": go})
+    assert started.wait(5)
+    assert code.kill()
+    running = threading.Event()
+
+    async def forever():
+        running.set()
+        for _ in iter(go.is_set, True):
+            await asyncio.sleep(0)
+
+    coroutine = manager.submit(forever)
+    assert running.wait(5)
+    assert coroutine.kill()
+    assert [code.state, coroutine.state] == ["killed", "killed"]
+
+
+def test_waking_up_from_a_short_sleep_it_finds_the_kill(manager):
+    started = threading.Event()
+
+    def work():
+        started.set()
+        while True:
+            time.sleep(0.001)
+
+    job = manager.submit(work)
+    assert started.wait(5)
+    assert job.kill()
+    assert job.state == "killed"
+
+
+def test_the_time_out_of_a_kill_must_be_a_number(start):
+    job = start(spin)
+    with pytest.raises(TypeError):
+        job.kill("5")
+    with pytest.raises(ValueError, match="NaN"):
+        job.kill(float("nan"))
+    assert job.running()
+    assert job.kill(None) is True
