@@ -12,10 +12,13 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rjobs import _streams, _threads
 from rjobs._rjobs import _current, adopt, call_held, current_job, refuse_input
+
+if TYPE_CHECKING:
+    from rjobs._rjobs import Job
 
 __rjobs_internal__ = True
 
@@ -37,6 +40,9 @@ def install() -> None:
         _undo.append(_streams.unhook_streams)
         _undo.append(_streams.wrap_redirect(contextlib._RedirectStream))  # type: ignore[attr-defined] # noqa: SLF001
         _undo.append(_put_back)
+    unhook = _hook_event_loops()
+    if unhook is not None:
+        _undo.append(unhook)
     hook_streams()
 
 
@@ -79,31 +85,50 @@ def _start_for_job(self: threading.Thread) -> None:
     call_held(_thread_start, self)
 
 
-def _adopt_later(thread: threading.Thread, job: Any) -> None:
+def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
     """Have the thread work for ``job`` when it runs."""
-    if hasattr(thread, "_context"):
-        # 3.14 and later: a thread runs in a context that it was given, or inherits ours (with the job in it), or gets an
-        # empty one, in the place of which ours is as good.
-        if thread._context is None and not sys.flags.thread_inherit_context:
-            context = contextvars.Context()
-            context.run(_current.set, job)
-            thread._context = context
-        return
     run = thread.run
 
     def run_for_job() -> None:
         with contextlib.suppress(AttributeError):
             del thread.run
+        adopt(job)
         try:
-            adopt(job)
             run()
         except:  # noqa: E722
             # As threading's bootstrap does it, but while the thread still works for the job.
             thread._invoke_excepthook(thread)  # type: ignore[attr-defined]
+        finally:
+            adopt(None)
 
-    if not thread.ident:
-        # One that was started before cannot be started again, and says so.
+    # One that was started before cannot be started again, and says so.
+    if thread.ident is None:
         thread.run = run_for_job  # type: ignore[method-assign]
+
+
+def _hook_event_loops() -> Callable[[], None] | None:
+    """Have callbacks that a job sends to another thread's event loop work for the job, where asyncio is loaded."""
+    events = sys.modules.get("asyncio.base_events")
+    loop: Any = getattr(events, "BaseEventLoop", None)
+    if loop is None or hasattr(loop.call_soon_threadsafe, "rjobs_original"):
+        return None
+    original = loop.call_soon_threadsafe
+
+    @functools.wraps(original)
+    def call_soon_threadsafe(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        job = current_job() if context is None else None
+        if job is not None:
+            context = contextvars.copy_context()
+            context.run(_current.set, job)
+        return original(self, callback, *args, context=context)
+
+    def unhook() -> None:
+        if loop.call_soon_threadsafe is call_soon_threadsafe:
+            loop.call_soon_threadsafe = original
+
+    call_soon_threadsafe.rjobs_original = original  # type: ignore[attr-defined]
+    loop.call_soon_threadsafe = call_soon_threadsafe
+    return unhook
 
 
 @functools.wraps(_input)

@@ -105,11 +105,11 @@ def row(job: Job[Any]) -> Row:
 
 
 def plain_line(job: Job[Any]) -> str:
-    """Give a job as IPython's manager lists it, number and ``strform``; by its name where it has one or the form is long."""
+    """Give a job as IPython's manager lists it: number and `strform`, or its name where it has one or that is long."""
     form = str(read(job, "strform", "?"))
     is_short = len(form) <= _FORM and form.isprintable()
     name = form if is_short and not read(job, "_is_named", default=False) else str(read(job, "name", "?"))
-    return f"{read(job, 'num', '?')} : {one_line(name, _FORM)}"
+    return f"{read(job, 'num', '?')} : {fit(one_line(name, _FORM), _FORM)}"
 
 
 def text(manager: JobManager) -> str:
@@ -125,15 +125,15 @@ def text(manager: JobManager) -> str:
         shown = row(job)
         fields = (plain_line(job), shown.state, shown.elapsed, shown.progress, shown.line)
         state = read(job, "state", "?")
-        group = "Running" if state in ("running", "queued") else "Completed" if state == "done" else "Dead"
-        groups[group].append(fields)
+        heading = "Running" if state in ("running", "queued") else "Completed" if state == "done" else "Dead"
+        groups[heading].append(fields)
     rows = [fields for group in groups.values() for fields in group]
     widths = [max(width(fields[i]) for fields in rows) for i in range(len(rows[0]) - 1)]
     total = max(shutil.get_terminal_size((100, 24)).columns, _MIN_WIDTH)
     lines = []
-    for name, group in groups.items():
+    for heading, group in groups.items():
         if group:
-            lines += [f"{name} jobs:", *(_line(fields, widths, total) for fields in group), ""]
+            lines += [f"{heading} jobs:", *(_line(fields, widths, total) for fields in group), ""]
     return "\n".join([*lines, _counts(counts, len(jobs))])
 
 

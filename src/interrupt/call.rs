@@ -1,20 +1,33 @@
 //! Calling what a job is made of, with a worker's thread under it that must survive the end of the interpreter.
 
+use std::hint::black_box;
+
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-// PyO3 declares these as "C", across which nothing may unwind. Up to CPython 3.13 a thread that wants the interpreter back
-// while it finalizes is ended by `pthread_exit`, which unwinds: across "C" that is "FATAL: exception not rethrown".
-#[allow(clashing_extern_declarations)]
-unsafe extern "C-unwind" {
-    fn PyObject_Call(
-        callable: *mut ffi::PyObject,
-        args: *mut ffi::PyObject,
-        kwargs: *mut ffi::PyObject,
-    ) -> *mut ffi::PyObject;
-    fn Py_DecRef(object: *mut ffi::PyObject);
+// PyO3 declares the functions of CPython as "C", across which nothing may unwind. Up to CPython 3.13 a thread that wants the
+// interpreter back while it finalizes is ended by `pthread_exit`, which unwinds: across "C" that is "FATAL: exception not
+// rethrown". A declaration of our own as "C-unwind" does not help: LLVM keeps one declaration per symbol, and drops the
+// guard where the other one wins. So they are called through pointers that it cannot see through.
+type Call = unsafe extern "C-unwind" fn(
+    *mut ffi::PyObject,
+    *mut ffi::PyObject,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+type Release = unsafe extern "C-unwind" fn(*mut ffi::PyObject);
+
+fn py_object_call() -> Call {
+    let function = black_box(ffi::PyObject_Call as *const ());
+    // SAFETY: the same function with the same parameters; "C-unwind" only adds what the caller must be ready for.
+    unsafe { std::mem::transmute::<*const (), Call>(function) }
+}
+
+fn py_dec_ref() -> Release {
+    let function = black_box(ffi::Py_DecRef as *const ());
+    // SAFETY: as above.
+    unsafe { std::mem::transmute::<*const (), Release>(function) }
 }
 
 /// Stops this thread for good when it is unwound, so that no frame above is. The process is about to end; no lock of ours
@@ -40,7 +53,7 @@ pub(crate) fn call<'py>(
     // SAFETY: attached, as the arguments show, which are a callable or not (then it raises), a tuple, and a dict or NULL,
     // all kept alive by the caller.
     let result = unsafe {
-        PyObject_Call(
+        py_object_call()(
             callable.as_ptr(),
             args.as_ptr(),
             kwargs.map_or(std::ptr::null_mut(), pyo3::Bound::as_ptr),
@@ -95,6 +108,6 @@ fn raised(py: Python<'_>) -> Bound<'_, PyBaseException> {
 pub(crate) fn release<T>(object: Bound<'_, T>) {
     let guard = ParkOnUnwind;
     // SAFETY: attached, as the object shows; its reference is given away.
-    unsafe { Py_DecRef(object.into_ptr()) };
+    unsafe { py_dec_ref()(object.into_ptr()) };
     std::mem::forget(guard);
 }

@@ -79,16 +79,4 @@ impl ContextVar {
             Ok(value.filter(|value| !value.is_none()))
         }
     }
-
-    /// Set it in the current context.
-    pub(crate) fn set(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = value.py();
-        let var = self.object(py)?;
-        // SAFETY: attached; `var` is a ContextVar; the result is a new reference to a token, or NULL with an exception.
-        let token = unsafe {
-            let token = ffi::PyContextVar_Set(var.as_ptr(), value.as_ptr());
-            Bound::from_owned_ptr_or_err(py, token)
-        };
-        token.map(drop)
-    }
 }

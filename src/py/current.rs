@@ -1,30 +1,66 @@
 //! Which job the calling thread or task works for.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use super::job::Job;
 use crate::interrupt::context::ContextVar;
+use crate::interrupt::strike::Slot;
 
-/// A context variable, so that it travels with `asyncio` tasks, `asyncio.to_thread` and `run_coroutine_threadsafe`.
-/// Threads that a job starts get it from `rjobs._capture`.
+/// What the calling thread works for, if it is a worker or was started by a job.
+///
+/// A thread-local comes first, since setting a context variable costs as much as all the rest of a small job.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    /// The job of the moment; shared with who asks for the thread's name.
+    pub(crate) job: Arc<Mutex<Option<Py<Job>>>>,
+    /// Where it can be struck, on a worker.
+    pub(crate) slot: Option<Arc<Slot>>,
+}
+
+thread_local! {
+    static POST: RefCell<Option<Post>> = const { RefCell::new(None) };
+}
+
+/// A context variable for callbacks that a job sends to another thread's event loop (`rjobs._capture` sets it there).
 static CURRENT: ContextVar = ContextVar::new(c"rjobs.current_job");
 
 pub(crate) fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     CURRENT.object(py)
 }
 
-pub(crate) fn set(job: &Bound<'_, Job>) -> PyResult<()> {
-    CURRENT.set(job.as_any())
+/// The calling thread is a worker (or is one no more).
+pub(crate) fn take_post(post: Option<Post>) {
+    let before = POST.replace(post);
+    drop(before);
+}
+
+/// The slot of the calling thread, on a worker.
+pub(crate) fn my_slot() -> Option<Arc<Slot>> {
+    POST.with_borrow(|post| post.as_ref()?.slot.clone())
 }
 
 /// The current job, if there is one and this is the process it runs in: the child of a fork works for itself.
 pub(crate) fn job(py: Python<'_>) -> PyResult<Option<Bound<'_, Job>>> {
-    let Some(job) = CURRENT.get(py)? else {
-        return Ok(None);
+    let here = POST.with_borrow(|post| {
+        post.as_ref()?
+            .job
+            .lock()
+            .as_ref()
+            .map(|job| job.clone_ref(py).into_bound(py))
+    });
+    let job = match here {
+        Some(job) => job,
+        None => match CURRENT.get(py)? {
+            Some(job) => job.cast_into::<Job>()?,
+            None => return Ok(None),
+        },
     };
-    let job = job.cast_into::<Job>()?;
     Ok(Some(job).filter(|job| job.get().house.is_here()))
 }
 
@@ -102,11 +138,14 @@ pub(crate) fn job_write_bytes<'py>(
     Ok(Some(bytes.as_bytes().len()))
 }
 
-/// Make the calling thread work for `job` from here on: for threads that a job starts.
+/// Make the calling thread work for `job` from here on, or for none: for threads that a job starts.
 #[pyfunction]
 #[pyo3(signature = (job, /))]
-pub(crate) fn adopt(job: &Bound<'_, Job>) -> PyResult<()> {
-    set(job)
+pub(crate) fn adopt(job: Option<Py<Job>>) {
+    take_post(job.map(|job| Post {
+        job: Arc::new(Mutex::new(Some(job))),
+        slot: None,
+    }));
 }
 
 /// Raise if there is a current job: nobody could answer it.

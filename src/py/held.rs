@@ -1,29 +1,15 @@
 //! Holding strikes off while code runs that must not be hit, though a job called it.
 
-use std::cell::RefCell;
-use std::sync::Arc;
-
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::shim;
+use super::{current, shim};
 use crate::interrupt::call;
-use crate::interrupt::strike::Slot;
-
-thread_local! {
-    /// The slot of the calling thread, on a worker.
-    static MINE: RefCell<Option<Arc<Slot>>> = const { RefCell::new(None) };
-}
-
-/// The calling thread is the worker that `slot` belongs to; None when it is one no more.
-pub(crate) fn is_mine(slot: Option<Arc<Slot>>) {
-    MINE.set(slot);
-}
 
 /// Run `act` with strikes at the current job held off: one that was sent before arrives before `act`, one that comes
 /// meanwhile arrives after it.
 pub(crate) fn held<R>(py: Python<'_>, act: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    let Some(slot) = MINE.with_borrow(Clone::clone) else {
+    let Some(slot) = current::my_slot() else {
         return act();
     };
     slot.hold();

@@ -37,14 +37,20 @@ pub struct Job {
     pub(crate) daemon: bool,
     /// Its end was told of, by `status` or at a prompt.
     pub(crate) reported: AtomicBool,
-    /// Taken by who ends it.
-    pub(crate) work: Mutex<Option<Work>>,
-    /// Stored before the state says that it is there.
-    pub(crate) outcome: Mutex<Outcome>,
+    pub(crate) held: Mutex<Held>,
     /// The worker that runs it, set before the state says `Running`.
     pub(crate) slot: OnceLock<Arc<Slot>>,
     pub(crate) output: OnceLock<Box<Output>>,
-    pub(crate) extras: Mutex<Option<Box<Extras>>>,
+}
+
+/// The Python objects that come and go with a job's life, under one lock.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// Taken by who ends it.
+    pub(crate) work: Option<Work>,
+    /// Stored before the state says that it is there.
+    pub(crate) outcome: Outcome,
+    pub(crate) extras: Option<Box<Extras>>,
 }
 
 /// For code: what it was made of, kept for as long as the job.
@@ -83,11 +89,13 @@ impl Job {
             timeout: options.timeout,
             daemon: options.daemon,
             reported: AtomicBool::new(false),
-            work: Mutex::new(Some(work)),
-            outcome: Mutex::new(Outcome::None),
+            held: Mutex::new(Held {
+                work: Some(work),
+                outcome: Outcome::None,
+                extras: None,
+            }),
             slot: OnceLock::new(),
             output: OnceLock::new(),
-            extras: Mutex::new(None),
         }
     }
 
@@ -123,7 +131,7 @@ impl Job {
 
     /// What few jobs have, under the lock: no Python in `change`.
     pub(crate) fn with_extras<R>(&self, change: impl FnOnce(&mut Extras) -> R) -> R {
-        change(self.extras.lock().get_or_insert_default())
+        change(self.held.lock().extras.get_or_insert_default())
     }
 
     /// The same for what may refer back to the job: from then on the collector has to see it.
@@ -142,7 +150,7 @@ impl Job {
         if !job.house.is_here() || !job.record.end(State::Queued, to, crate::core::clock::now()) {
             return false;
         }
-        let work = job.work.lock().take();
+        let work = job.held.lock().work.take();
         if let Some(work) = work {
             work.release(me.py());
         }
@@ -150,10 +158,17 @@ impl Job {
         true
     }
 
-    /// The worker's end of a job: store the outcome, then say so.
+    /// The worker's end of a job: store the outcome, release what it ran, then say so.
     pub(crate) fn end_running(me: &Bound<'_, Self>, to: State, outcome: Outcome, now: Tick) {
         let job = me.get();
-        *job.outcome.lock() = outcome;
+        let work = {
+            let mut held = job.held.lock();
+            held.outcome = outcome;
+            held.work.take()
+        };
+        if let Some(work) = work {
+            work.release(me.py());
+        }
         if job.record.end(State::Running, to, now) {
             Self::after_end(me);
         }
@@ -165,23 +180,22 @@ impl Job {
             output.end();
         }
         let (callbacks, kills, is_linked) = {
-            let mut extras = job.extras.lock();
-            extras
-                .as_mut()
-                .map_or((Vec::new(), Vec::new(), false), |extras| {
-                    let is_linked = extras.future.is_some() || extras.outputs.is_some();
-                    (
-                        std::mem::take(&mut extras.callbacks),
-                        std::mem::take(&mut extras.kills),
-                        is_linked,
-                    )
-                })
+            let mut held = job.held.lock();
+            let has_cycles = held.outcome.can_have_cycles(me.py());
+            match &mut held.extras {
+                None => (Vec::new(), Vec::new(), has_cycles),
+                Some(extras) => (
+                    std::mem::take(&mut extras.callbacks),
+                    std::mem::take(&mut extras.kills),
+                    has_cycles || extras.future.is_some() || extras.outputs.is_some(),
+                ),
+            }
         };
         drop(kills);
         if !job.daemon {
             exit::forget(me);
         }
-        if is_linked || job.outcome.lock().can_have_cycles(me.py()) {
+        if is_linked {
             collector::track(me);
         }
         for callback in callbacks {
@@ -238,15 +252,14 @@ impl Job {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // A lock that is taken just now belongs to a thread that is alive, and the job with it: not visiting only says so.
         visit.call(&self.label.name)?;
-        if let Some(work) = self.work.try_lock() {
-            work.as_ref().map_or(Ok(()), |work| work.traverse(&visit))?;
-        }
-        if let Some(outcome) = self.outcome.try_lock() {
-            outcome.traverse(&visit)?;
-        }
-        if let Some(extras) = self.extras.try_lock()
-            && let Some(extras) = extras.as_ref()
-        {
+        let Some(held) = self.held.try_lock() else {
+            return Ok(());
+        };
+        held.work
+            .as_ref()
+            .map_or(Ok(()), |work| work.traverse(&visit))?;
+        held.outcome.traverse(&visit)?;
+        if let Some(extras) = &held.extras {
             for callback in &extras.callbacks {
                 visit.call(callback)?;
             }
@@ -261,11 +274,14 @@ impl Job {
 
     fn __clear__(&self) {
         // Taken out first and dropped after: dropping may run Python, which may come back here.
-        let work = self.work.lock().take();
-        drop(work);
-        let outcome = std::mem::replace(&mut *self.outcome.lock(), Outcome::None);
-        drop(outcome);
-        let extras = self.extras.lock().take();
-        drop(extras);
+        let held = std::mem::replace(
+            &mut *self.held.lock(),
+            Held {
+                work: None,
+                outcome: Outcome::None,
+                extras: None,
+            },
+        );
+        drop(held);
     }
 }

@@ -29,7 +29,7 @@ impl Job {
 
     /// The exception that `get` raises; None for a job that is done.
     fn trouble<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBaseException>>> {
-        let outcome = self.outcome.lock().clone_ref(py);
+        let outcome = self.held.lock().outcome.clone_ref(py);
         match (self.state(), outcome) {
             (State::Done, _) => Ok(None),
             (_, Outcome::Raised(exception, traceback)) => {
@@ -59,7 +59,7 @@ impl Job {
         if let Some(exception) = self.trouble(py)? {
             return Err(PyErr::from_value(exception.into_any()));
         }
-        match &*self.outcome.lock() {
+        match &self.held.lock().outcome {
             Outcome::Value(value) => Ok(value.clone_ref(py)),
             _ => Ok(py.None()),
         }

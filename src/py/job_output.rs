@@ -39,8 +39,9 @@ impl Job {
     #[getter]
     fn outputs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = self
-            .extras
+            .held
             .lock()
+            .extras
             .as_ref()
             .and_then(|extras| Some(extras.outputs.as_ref()?.clone_ref(py)));
         let list = list.map_or_else(|| PyList::empty(py), |list| list.into_bound(py));

@@ -36,6 +36,28 @@ impl Job {
     }
 }
 
+/// IPython's constants, by its names.
+#[pymethods]
+#[allow(non_upper_case_globals, missing_docs)]
+impl Job {
+    #[classattr]
+    const stat_created: &'static str = CREATED.0;
+    #[classattr]
+    const stat_created_c: i32 = CREATED.1;
+    #[classattr]
+    const stat_running: &'static str = RUNNING.0;
+    #[classattr]
+    const stat_running_c: i32 = RUNNING.1;
+    #[classattr]
+    const stat_completed: &'static str = COMPLETED.0;
+    #[classattr]
+    const stat_completed_c: i32 = COMPLETED.1;
+    #[classattr]
+    const stat_dead: &'static str = DEAD.0;
+    #[classattr]
+    const stat_dead_c: i32 = DEAD.1;
+}
+
 #[pymethods]
 impl Job {
     /// Its number: counted from 0 by its manager, never reused.
@@ -95,7 +117,7 @@ impl Job {
     fn result(&self, py: Python<'_>) -> Py<PyAny> {
         let text = match self.state() {
             State::Queued | State::Running => "<BackgroundJob has not completed>",
-            State::Done => match &*self.outcome.lock() {
+            State::Done => match &self.held.lock().outcome {
                 Outcome::Value(value) => return value.clone_ref(py),
                 _ => return py.None(),
             },
@@ -116,8 +138,9 @@ impl Job {
         if self.source.is_some() {
             return None;
         }
-        self.work
+        self.held
             .lock()
+            .work
             .as_ref()
             .map(|work| work.callable.clone_ref(py))
     }
@@ -126,8 +149,9 @@ impl Job {
     #[getter]
     fn args<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         let args = self
-            .work
+            .held
             .lock()
+            .work
             .as_ref()
             .map(|work| work.args.clone_ref(py));
         args.map_or_else(|| PyTuple::empty(py), |args| args.into_bound(py))
@@ -137,8 +161,9 @@ impl Job {
     #[getter]
     fn kwargs<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         let kwargs = self
-            .work
+            .held
             .lock()
+            .work
             .as_ref()
             .and_then(|work| Some(work.kwargs.as_ref()?.clone_ref(py)));
         kwargs.map_or_else(|| PyDict::new(py), |kwargs| kwargs.into_bound(py))
@@ -163,8 +188,9 @@ impl Job {
     /// The globals that its code runs in; None for a function, and once the job has ended.
     #[getter]
     fn glob(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.work
+        self.held
             .lock()
+            .work
             .as_ref()
             .and_then(|work| Some(work.namespaces.as_ref()?.0.clone_ref(py)))
     }
@@ -172,8 +198,9 @@ impl Job {
     /// The locals that its code runs in; None for a function, and once the job has ended.
     #[getter]
     fn loc(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.work
+        self.held
             .lock()
+            .work
             .as_ref()
             .and_then(|work| Some(work.namespaces.as_ref()?.1.clone_ref(py)))
     }
@@ -272,7 +299,7 @@ impl Job {
     /// The traceback of a dead job as a text, formatted by `IPython` where there is one; None where there is none.
     #[getter(_tb)]
     fn formatted_traceback<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let outcome = self.outcome.lock().clone_ref(py);
+        let outcome = self.held.lock().outcome.clone_ref(py);
         match outcome {
             Outcome::Raised(exception, traceback) if self.is_over() => {
                 let exception = super::outcome::restored(py, exception, traceback);
@@ -332,8 +359,8 @@ impl Job {
 
     /// Whether to show nothing, this once.
     fn _take_hidden(&self) -> bool {
-        let mut extras = self.extras.lock();
-        extras
+        let mut held = self.held.lock();
+        held.extras
             .as_mut()
             .is_some_and(|extras| std::mem::take(&mut extras.hide_display))
     }

@@ -9,7 +9,7 @@ use pyo3::types::PyType;
 use super::current;
 use super::errors::{JobKilled, JobTimeout};
 use super::job::Job;
-use super::wait::Patience;
+use super::wait::{Patience, Timeout};
 use crate::core::state::State;
 use crate::interrupt::strike::{self, Slot};
 use crate::interrupt::thread;
@@ -103,13 +103,16 @@ impl Job {
     /// In this version a call that blocks outside of Python (`time.sleep`, a socket, a lock) is not woken: the job ends
     /// when that call returns. Raises `TypeError` when `exc` is no exception class. Blocks; Ctrl-C raises
     /// `KeyboardInterrupt` here within 100 ms.
-    #[pyo3(signature = (timeout = Some(5.0), exc = None))]
+    #[pyo3(
+        signature = (timeout = Some(Timeout::DEFAULT), exc = None),
+        text_signature = "($self, timeout=5.0, exc=None)"
+    )]
     fn kill(
         me: &Bound<'_, Self>,
-        timeout: Option<f64>,
+        timeout: Option<Timeout>,
         exc: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let patience = Patience::of(timeout)?;
+        let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
         let class = class_of(me.py(), exc)?;
         Self::strike(me, &class)?;
         me.get().wait(me.py(), patience)

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt, PyList};
+use pyo3::types::{PyBool, PyDict, PyList};
 
 use super::errors::{self, UnknownJob};
 use super::job::Job;
@@ -30,7 +30,8 @@ impl JobManager {
         if key.is_instance_of::<PyBool>() {
             return Err(wrong());
         }
-        let number = key.cast::<PyInt>().map_err(|_| wrong())?;
+        // operator.index: numpy's integers are numbers too, 1.0 is none.
+        let number = shim::INDEX.call(py, (key,)).map_err(|_| wrong())?;
         // One that is negative or larger than any number there is, is nobody's.
         number
             .extract::<u64>()

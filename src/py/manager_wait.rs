@@ -12,7 +12,7 @@ use super::job::Job;
 use super::kill;
 use super::manager::JobManager;
 use super::shim;
-use super::wait::{self, Patience};
+use super::wait::{self, Patience, Timeout};
 use crate::core::latch::{Latch, Waiter};
 use crate::core::state::State;
 
@@ -127,15 +127,18 @@ impl JobManager {
     }
 
     /// End a job now: the same as `jobs[N].kill(timeout, exc)`. `job` is a number or a `Job`. Raises `UnknownJob`.
-    #[pyo3(signature = (job, timeout = Some(5.0), exc = None))]
+    #[pyo3(
+        signature = (job, timeout = Some(Timeout::DEFAULT), exc = None),
+        text_signature = "($self, job, timeout=5.0, exc=None)"
+    )]
     fn kill(
         &self,
         job: &Bound<'_, PyAny>,
-        timeout: Option<f64>,
+        timeout: Option<Timeout>,
         exc: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let py = job.py();
-        let patience = Patience::of(timeout)?;
+        let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
         let class = kill::class_of(py, exc)?;
         let job = self.find(job)?;
         Job::strike(&job, &class)?;
@@ -144,14 +147,17 @@ impl JobManager {
 
     /// End every job that has not ended: queued ones never run, running ones are struck all at once. Then wait up to
     /// `timeout` seconds for all of them. True when all have ended. See `Job.kill`.
-    #[pyo3(signature = (timeout = Some(5.0), exc = None))]
+    #[pyo3(
+        signature = (timeout = Some(Timeout::DEFAULT), exc = None),
+        text_signature = "($self, timeout=5.0, exc=None)"
+    )]
     fn kill_all(
         &self,
         py: Python<'_>,
-        timeout: Option<f64>,
+        timeout: Option<Timeout>,
         exc: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let patience = Patience::of(timeout)?;
+        let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
         let class = kill::class_of(py, exc)?;
         let jobs = self.chosen(py, None)?;
         // The queued ones first, the newest before the oldest, so that none starts in the place of one that is struck.
@@ -181,7 +187,7 @@ impl JobManager {
             for job in self.unfinished(py) {
                 Job::end_queued(job.bind(py), State::Cancelled);
             }
-            self.kill_all(py, Some(0.0), None)?;
+            self.kill_all(py, Some(Timeout(0.0)), None)?;
         }
         if !wait {
             return Ok(());

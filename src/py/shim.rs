@@ -69,6 +69,7 @@ pub(crate) static JOB_TEXT: Door = Door::new("rjobs._display", "job_text");
 pub(crate) static MANAGER_HTML: Door = Door::new("rjobs._display", "manager_html");
 pub(crate) static MANAGER_TEXT: Door = Door::new("rjobs._display", "manager_text");
 pub(crate) static FORMAT_EXCEPTION: Door = Door::new("rjobs._display", "format_exception");
+pub(crate) static INDEX: Door = Door::new("operator", "index");
 pub(crate) static PRINT: Door = Door::new("builtins", "print");
 pub(crate) static STACK_SIZE: Door = Door::new("threading", "stack_size");
 pub(crate) static NOTHING: Door = Door::new("rjobs._threads", "nothing");

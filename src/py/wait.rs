@@ -11,6 +11,31 @@ use crate::interrupt::thread;
 /// How long a wait may go without looking for Ctrl-C or a kill. Ctrl-C is promised within 100 ms.
 const SLICE: Duration = Duration::from_millis(50);
 
+/// A number of seconds, with a clear error for what is none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeout(pub(crate) f64);
+
+impl Timeout {
+    /// Of kills.
+    pub(crate) const DEFAULT: Self = Self(5.0);
+}
+
+impl<'py> FromPyObject<'_, 'py> for Timeout {
+    type Error = PyErr;
+
+    fn extract(timeout: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        timeout.extract().map(Self).map_err(|_| {
+            let kind = timeout.get_type();
+            let kind = kind
+                .qualname()
+                .map_or_else(|_| "?".to_owned(), |kind| kind.to_string());
+            PyTypeError::new_err(format!(
+                "timeout must be a number of seconds or None, not {kind}"
+            ))
+        })
+    }
+}
+
 /// When a wait is over, from a `timeout` in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
@@ -36,22 +61,12 @@ impl Patience {
         Ok(Self { deadline })
     }
 
-    /// From a Python argument, with a clear error for what is no number.
+    /// From a Python argument.
     pub(crate) fn from_object(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let seconds = timeout
-            .map(|timeout| {
-                timeout.extract::<f64>().map_err(|_| {
-                    PyTypeError::new_err(format!(
-                        "timeout must be a number of seconds or None, not {}",
-                        timeout
-                            .get_type()
-                            .name()
-                            .map_or_else(|_| "?".to_owned(), |name| name.to_string())
-                    ))
-                })
-            })
+        let timeout = timeout
+            .map(pyo3::types::PyAnyMethods::extract::<Timeout>)
             .transpose()?;
-        Self::of(seconds)
+        Self::of(timeout.map(|timeout| timeout.0))
     }
 
     /// True when there is no time left.

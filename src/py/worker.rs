@@ -9,13 +9,14 @@ use parking_lot::Mutex;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
+use super::current::{self, Post};
 use super::errors::JobError;
 use super::house::House;
 use super::job::Job;
 use super::kill::Deadline;
 use super::outcome::Outcome;
 use super::work::Work;
-use super::{current, held, shim, streams};
+use super::{shim, streams};
 use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
@@ -38,7 +39,7 @@ pub(crate) struct Worker {
     /// Set once: by the worker when it begins, or by who started it and gave up. So both agree whether it counts.
     decided: AtomicBool,
     /// What it runs now, for the thread's name.
-    job: Mutex<Option<Py<Job>>>,
+    job: Arc<Mutex<Option<Py<Job>>>>,
 }
 
 impl Worker {
@@ -47,7 +48,7 @@ impl Worker {
             house: Arc::clone(house),
             serial: house.next_worker(),
             decided: AtomicBool::new(false),
-            job: Mutex::new(None),
+            job: Arc::new(Mutex::new(None)),
         }
     }
 
@@ -77,9 +78,15 @@ impl Worker {
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
         self.house.moved_in(&slot);
-        held::is_mine(Some(Arc::clone(&slot)));
+        let post = Post {
+            job: Arc::clone(&self.job),
+            slot: Some(Arc::clone(&slot)),
+        };
+        current::take_post(Some(post));
         let mut shift = Shift {
             slot: &slot,
+            job: &self.job,
+            streams_seen: 0,
             cpu: thread::cpu_time(),
             cpu_read: clock::now(),
         };
@@ -87,11 +94,8 @@ impl Worker {
         loop {
             if let Some(job) = self.house.pool.pop(arriving) {
                 arriving = false;
-                *self.job.lock() = Some(job.clone_ref(py));
                 let job = job.into_bound(py);
                 let ended = shift.run(&job);
-                let kept = self.job.lock().take();
-                drop(kept);
                 call::release(job);
                 let Some(ended) = ended else { return };
                 if ended.saturating_sub(turn_began) > TURN {
@@ -100,20 +104,24 @@ impl Worker {
                 }
             } else {
                 match py.detach(|| self.house.pool.park()) {
-                    Wake::Work => arriving = true,
+                    Wake::Work => (arriving, shift.streams_seen) = (true, 0),
                     Wake::Leave => break,
                 }
                 turn_began = clock::now();
             }
         }
         self.house.moved_out(&slot);
-        held::is_mine(None);
+        current::take_post(None);
     }
 }
 
 /// One worker's time on its thread.
 struct Shift<'a> {
     slot: &'a Arc<Slot>,
+    /// What `current_job()` gives on this thread.
+    job: &'a Mutex<Option<Py<Job>>>,
+    /// When the standard streams were last looked at.
+    streams_seen: Tick,
     /// The processor clock as last read, and when.
     cpu: u64,
     cpu_read: Tick,
@@ -137,6 +145,7 @@ impl Shift<'_> {
             Ok(ended) => ended,
             Err(panic) => {
                 self.slot.close(py);
+                self.leave_job();
                 let what = panic
                     .downcast_ref::<String>()
                     .map(String::as_str)
@@ -157,15 +166,19 @@ impl Shift<'_> {
 
     fn call(&mut self, bound: &Bound<'_, Job>) -> Option<Tick> {
         let (py, job) = (bound.py(), bound.get());
-        let work = job.work.lock().as_ref().map(|work| work.clone_ref(py));
+        let work = job.held.lock().work.as_ref().map(|work| work.clone_ref(py));
         let Some(work) = work else {
             // Cancelled or killed while it was queued.
             return Some(clock::now());
         };
         // May run Python code (where a stream was replaced), so it comes before the job can be struck.
-        streams::ensure_hooked(py);
+        let started = clock::now();
+        if started.saturating_sub(self.streams_seen) > TURN {
+            streams::ensure_hooked(py);
+            self.streams_seen = started;
+        }
         let _ = job.slot.set(Arc::clone(self.slot));
-        let Some(ended) = self.inside_context(bound, &work) else {
+        let Some(ended) = self.inside_context(bound, &work, started) else {
             work.release(py);
             return Some(clock::now());
         };
@@ -180,10 +193,6 @@ impl Shift<'_> {
             Ok(value) => (State::Done, Outcome::Value(value)),
             Err(exception) => judge(bound, exception.bind(py), ended.struck),
         };
-        let kept = job.work.lock().take();
-        if let Some(kept) = kept {
-            kept.release(py);
-        }
         work.release(py);
         Job::end_running(bound, state, outcome, ended.at);
         Some(ended.at)
@@ -191,31 +200,36 @@ impl Shift<'_> {
 
     /// The call itself, in the submitter's context, open to strikes from just before to just after. None when the job was
     /// ended while it was queued.
-    fn inside_context(&mut self, bound: &Bound<'_, Job>, work: &Work) -> Option<Ended> {
+    fn inside_context(
+        &mut self,
+        bound: &Bound<'_, Job>,
+        work: &Work,
+        started: Tick,
+    ) -> Option<Ended> {
         let (py, job) = (bound.py(), bound.get());
         let number = job.record.number();
         let context = work.context.bind(py);
-        let inside =
-            match context::enter(context).and_then(|inside| current::set(bound).map(|()| inside)) {
-                Ok(inside) => inside,
-                Err(error) => {
-                    // Only a context that somebody else is inside of; ours is a copy that nobody has.
-                    let begun = job.record.begin(clock::now());
-                    let result = Err(error.into_value(py));
-                    return begun.then(|| Ended {
-                        result,
-                        struck: false,
-                        at: clock::now(),
-                    });
-                }
-            };
-        let started = clock::now();
+        let inside = match context::enter(context) {
+            Ok(inside) => inside,
+            Err(error) => {
+                // Only a context that somebody else is inside of; ours is a copy that nobody has.
+                let begun = job.record.begin(started);
+                let result = Err(error.into_value(py));
+                return begun.then(|| Ended {
+                    result,
+                    struck: false,
+                    at: clock::now(),
+                });
+            }
+        };
+        *self.job.lock() = Some(bound.clone().unbind());
         self.read_cpu(started);
         // While it runs, the record holds the reading at its start.
         job.record.set_cpu(self.cpu);
         self.slot.open(number);
         if !job.record.begin(started) {
             self.slot.close(py);
+            self.leave_job();
             return None;
         }
         let deadline = job.timeout.and_then(|timeout| {
@@ -244,6 +258,7 @@ impl Shift<'_> {
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);
         let at = clock::now();
+        self.leave_job();
         if let Some(Ok(key)) = deadline {
             job.house.timers.remove(key);
         }
@@ -253,6 +268,12 @@ impl Shift<'_> {
             struck,
             at,
         })
+    }
+
+    /// The thread works for no job from here on. Not the last reference: the loop holds one.
+    fn leave_job(&self) {
+        let job = self.job.lock().take();
+        drop(job);
     }
 
     /// Read the processor clock, unless it was read a moment ago: then what has passed since is counted as used, which it

@@ -161,7 +161,6 @@ def test_what_a_callback_prints_is_not_the_jobs(hold):
     assert calls.jobs == [None]
 
 
-@pytest.mark.xfail(strict=True, reason="C8: waiters are told before the callbacks run")
 def test_callbacks_have_run_when_the_with_block_is_left():
     ran, never = [], threading.Event()
 

@@ -2,7 +2,6 @@
 
 import linecache
 import math
-import sys
 import threading
 import traceback
 from collections import ChainMap
@@ -71,7 +70,6 @@ def test_names_that_code_assigns_in_a_function_stay_its_own(manager):
     assert local == 1
 
 
-@pytest.mark.xfail(sys.version_info < (3, 13), strict=True, reason="C7: up to 3.12 the frame's own dict is used")
 def test_code_gets_the_locals_as_they_were_when_the_job_was_made(single, hold):
     hold(on=single)
     local = "then"
@@ -82,7 +80,6 @@ def test_code_gets_the_locals_as_they_were_when_the_job_was_made(single, hold):
     assert job.get(5) == "then"
 
 
-@pytest.mark.xfail(sys.version_info < (3, 13), strict=True, reason="C7: up to 3.12 the frame's own dict is used")
 def test_two_jobs_of_one_function_do_not_share_their_assignments(manager):
     manager.new("mine = 1").get(5)
     with pytest.raises(NameError):
@@ -120,7 +117,6 @@ def test_while_it_waits_and_runs_the_namespaces_are_the_very_ones(single, hold, 
     assert (job.glob, job.loc) == (None, None)
 
 
-@pytest.mark.xfail(strict=True, reason="C3: released when the job starts, not when it ends")
 def test_the_namespaces_of_running_code_can_be_looked_at(manager, glob):
     glob["started"], glob["go"] = threading.Event(), threading.Event()
     job = manager.new("started.set()\nassert go.wait(10)", glob)

@@ -34,24 +34,6 @@ def spin(started, go):
         pass
 
 
-def deaf(started, go):
-    """Blocks in one call that no kill of this version wakes."""
-    started.set()
-    go.wait(30)
-
-
-def stubborn(started, go):
-    """Swallows every kill until it is let go."""
-    started.set()
-    while not go.is_set():
-        try:
-            while not go.wait(0.001):
-                pass
-        except BaseException:
-            continue
-    return "survived"
-
-
 def test_a_queued_job_is_killed_without_ever_running(single, start):
     ran = []
     start(spin, on=single)
@@ -64,6 +46,7 @@ def test_a_queued_job_is_killed_without_ever_running(single, start):
     assert ran == []
 
 
+@pytest.mark.parametrize("how", ["done", "failed", "cancelled", "killed"])
 def test_to_kill_what_has_ended_changes_nothing(single, start, manager, how):
     held = start(spin, on=single)
     match how:
@@ -168,6 +151,7 @@ def test_a_job_that_waits_for_another_can_be_killed(manager, start):
     assert other.running()
 
 
+@pytest.mark.parametrize("block", ["join", "wait", "as_completed", "follow"])
 def test_whatever_of_ours_a_job_blocks_in_a_kill_ends_it(manager, start, block):
     other = start(spin)
     waiting = threading.Event()

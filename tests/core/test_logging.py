@@ -1,7 +1,6 @@
 """What rjobs says goes to Python's logging, to loggers under `rjobs`."""
 
 import logging
-import threading
 
 import pytest
 
@@ -15,13 +14,26 @@ def debug(caplog):
     return caplog
 
 
-def test_workers_say_that_they_come_and_go(debug):
-    manager = rjobs.JobManager(idle_timeout=0.01)
-    thread = manager.submit(threading.current_thread).get(5)
-    thread.join(10)
+def test_workers_say_when_they_come(debug):
+    with rjobs.JobManager(max_workers=1) as manager:
+        manager.submit(int).get(5)
+        manager.submit(int).get(5)
     said = [(record.name, record.levelname, record.getMessage()) for record in debug.records]
-    assert ("rjobs.pool", "DEBUG", "worker 0 started") in said
-    assert ("rjobs.pool", "DEBUG", "worker 0 left") in said
+    assert said == [("rjobs.pool", "DEBUG", "worker 0 started")]
+
+
+def test_a_thread_that_is_missing_is_a_warning(manager, hold, debug, monkeypatch):
+    from rjobs import _threads
+
+    def no_thread(thread):
+        raise RuntimeError("can't start new thread")
+
+    hold()
+    monkeypatch.setattr(_threads, "_start", no_thread)
+    manager.submit(int)
+    record = debug.records[-1]
+    assert (record.name, record.levelname) == ("rjobs.pool", "WARNING")
+    assert "can't start new thread" in record.getMessage()
 
 
 def test_every_record_comes_from_a_logger_of_ours(debug):

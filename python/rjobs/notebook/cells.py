@@ -6,6 +6,7 @@ on the caller's thread (what does not compile never becomes a job), and only `ex
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import inspect
@@ -35,7 +36,9 @@ def compile_cell(shell: Any, code: str, written: str, *, first_line: int = 1) ->
     `first_line` is where the code begins in the user's cell, so that tracebacks point to the right line.
     Raises `SyntaxError`, or what an input transformer raises.
     """
-    source = "\n" * (first_line - 1) + shell.transform_cell(code)
+    lines = code.splitlines()
+    blank = next((i for i, line in enumerate(lines) if line.strip()), 0)  # the shell drops these
+    source = "\n" * (first_line - 1 + blank) + shell.transform_cell(code)
     # The number of the cell that is running now, in IPython 8 as well as in 9.
     filename = shell.compile.cache(source, shell.displayhook.prompt_count, raw_code=written)
     module = shell.transform_ast(shell.compile.ast_parse(source, filename=filename))
@@ -43,12 +46,22 @@ def compile_cell(shell: Any, code: str, written: str, *, first_line: int = 1) ->
     if not body:
         return None
     last = body.pop() if isinstance(body[-1], ast.Expr) else None
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if shell.autoawait else 0
-    with shell.compile.extra_flags(flags):
-        return Cell(
-            shell.compile(ast.Module(body, module.type_ignores), filename, "exec") if body else None,
-            shell.compile(ast.Expression(last.value), filename, "eval") if isinstance(last, ast.Expr) else None,
-        )
+    return Cell(
+        _compile(shell, ast.Module(body, module.type_ignores), filename, "exec") if body else None,
+        _compile(shell, ast.Expression(last.value), filename, "eval") if isinstance(last, ast.Expr) else None,
+    )
+
+
+def _compile(shell: Any, tree: ast.Module | ast.Expression, filename: str, mode: str) -> CodeType:
+    # As the shell's compiler does it, but without changing its flags for a while: a job may be starting
+    # a job of its own just when the shell compiles a cell.
+    flags = shell.compile.flags | (ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if shell.autoawait else 0)
+    code: CodeType = compile(tree, filename, mode, flags, dont_inherit=True)
+    for name in __future__.all_feature_names:
+        feature = getattr(__future__, name)
+        if code.co_flags & feature.compiler_flag:
+            shell.compile.flags |= feature.compiler_flag  # holds for later cells too
+    return code
 
 
 def runner(shell: Any, cell: Cell, out: str | None) -> Callable[[], Any]:

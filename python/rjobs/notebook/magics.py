@@ -9,6 +9,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
+from rjobs import current_job
 from rjobs.errors import UnknownJob
 from rjobs.notebook import cells
 from rjobs.notebook.completion import COMMANDS
@@ -76,7 +77,8 @@ class JobMagics:
             loc=self._shell.user_ns,
             options={key: value for key, value in given.items() if value is not None},
         )
-        if options.quiet or _silenced(code):
+        # What a job's own `%job` gives is no value of a cell.
+        if current_job() is None and (options.quiet or _silenced(code)):
             self._hiding.hide(job)
         if options.follow:
             follow(job)

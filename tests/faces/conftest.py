@@ -1,0 +1,68 @@
+"""Fixtures of the tests of the faces."""
+
+import json
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+import rjobs
+
+
+@pytest.fixture
+def single():
+    """A manager with one worker."""
+    single = rjobs.JobManager(max_workers=1)
+    yield single
+    single.shutdown(kill=True)
+
+
+@pytest.fixture
+def held(manager):
+    """A job that runs until the end of the test."""
+    started, go = threading.Event(), threading.Event()
+
+    def wait():
+        started.set()
+        while not go.wait(0.001):
+            pass
+
+    job = manager.submit(wait)
+    assert started.wait(5)
+    yield job
+    go.set()
+    job.join(5)
+
+
+@pytest.fixture
+def shown():
+    """Gives what IPython shows of a job or a manager in a terminal."""
+
+    def shown(thing) -> str:
+        texts = []
+        thing._repr_pretty_(SimpleNamespace(text=texts.append), cycle=False)
+        return "".join(texts)
+
+    return shown
+
+
+@pytest.fixture
+def works_after(manager, capsys, shown):
+    """Whatever a test did, afterwards the manager shows and describes all its jobs, and runs others."""
+    yield
+    manager.status()
+    manager()
+    manager.traceback()
+    for look in (repr, shown, str):
+        assert look(manager)
+    assert manager._repr_html_()
+    for job in manager:
+        assert repr(job) is not None
+        assert shown(job)
+        assert job._repr_html_()
+        json.dumps(job.to_dict(), allow_nan=False)
+        job.traceback()
+        assert manager[job.num] is job
+    assert capsys.readouterr().out
+    assert manager.new("20 + 1", {}).get(5) == 21
+    assert manager.submit(int, "22").get(5) == 22

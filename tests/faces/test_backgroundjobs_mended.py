@@ -1,0 +1,146 @@
+"""What is mended of IPython's background jobs, and what a drop-in for them has more."""
+
+import threading
+
+import pytest
+
+import rjobs
+
+DEAD = (
+    "Dead (Exception), call jobs.traceback() for details",
+    -1,
+    None,
+    "<BackgroundJob died, call jobs.traceback() for details>",
+)
+
+
+@pytest.fixture
+def go():
+    """Lets the jobs of a test go."""
+    go = threading.Event()
+    yield go
+    go.set()
+
+
+def ended(job):
+    job.join(10)
+    assert not job.is_alive()
+    return job
+
+
+def fail(message="failed"):
+    raise ValueError(message)
+
+
+@pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_job_that_leaves_by_no_exception_is_dead(manager, exception):
+    def die():
+        raise exception
+
+    job = ended(manager.new(die))
+    assert (job.status, job.stat_code, job.finished, job.result) == DEAD
+    assert manager.dead == [job]
+
+
+@pytest.mark.xfail(strict=True, reason="C14: the constants of IPython's jobs are missing")
+def test_the_codes_of_the_states_can_be_had_from_the_job(manager):
+    job = ended(manager.new(int))
+    assert job.stat_code == job.stat_completed_c == 2
+    assert job.status == job.stat_completed == "Completed"
+
+
+def test_remove_really_forgets(manager):
+    job = ended(manager.new(int))
+    manager.remove(0)
+    assert manager.all == {}
+    with pytest.raises(KeyError):
+        manager[0]
+    assert job.result == 0
+
+
+def test_remove_takes_a_job_as_well(manager):
+    manager.remove(ended(manager.new(int)))
+    assert len(manager) == 0
+
+
+def test_a_keyword_for_the_function_is_not_lost_but_refused(manager):
+    with pytest.raises(TypeError, match=r"'x'.*kw="):
+        manager.new(print, x=5)
+
+
+def test_the_lists_are_the_callers_own(manager):
+    ended(manager.new(int))
+    manager.completed.clear()
+    manager.all.clear()
+    assert len(manager.completed) == len(manager.all) == 1
+
+
+def test_a_manager_is_a_collection_of_its_jobs(manager):
+    jobs = [ended(manager.new(int)) for _ in range(3)]
+    assert list(manager) == jobs
+    assert len(manager) == 3
+    assert jobs[1] in manager
+    assert 2 in manager
+    assert 3 not in manager
+    assert "x" not in manager
+    assert bool(rjobs.JobManager())
+    assert jobs[0] not in rjobs.JobManager()
+
+
+def test_a_job_of_another_manager_is_not_known(manager):
+    job = ended(rjobs.JobManager().new(int))
+    manager.new(int)
+    with pytest.raises(rjobs.UnknownJob):
+        manager[job]
+
+
+@pytest.mark.xfail(strict=True, reason="C15: only int itself is taken")
+def test_numbers_may_be_of_any_integer_type(manager):
+    class Index:
+        def __index__(self):
+            return 1
+
+    manager.new(int)
+    job = manager.new(int)
+    assert manager[Index()] is job
+    numpy = pytest.importorskip("numpy")
+    assert manager[numpy.int64(1)] is job
+
+
+def test_keys_can_be_completed(manager):
+    for _ in range(3):
+        ended(manager.new(int))
+    manager.remove(1)
+    assert list(manager._ipython_key_completions_()) == [0, 2]
+
+
+def test_statements_print_and_assignments_are_code_too(manager):
+    space = {}
+    job = ended(manager.new("for i in range(2):\n    print(i)\nlast = i", space))
+    assert (job.status, job.result, job.output, space["last"]) == ("Completed", None, "0\n1\n", 1)
+
+
+def test_it_works_without_a_shell(manager, capsys):
+    job = ended(manager.new(fail, "no shell"))
+    job.traceback()
+    assert "ValueError: no shell" in capsys.readouterr().out
+
+
+def test_a_job_without_a_traceback_says_why(manager, capsys):
+    job = ended(manager.new(int))
+    job.traceback()
+    assert "done" in capsys.readouterr().out
+
+
+def test_queued_jobs_are_created_and_among_the_running(go):
+    manager = rjobs.JobManager(max_workers=1)
+    held = manager.new(go.wait, 10)
+    queued = manager.new(int)
+    assert (queued.status, queued.stat_code, queued.finished) == ("Created", 0, False)
+    assert manager.running == [held, queued]
+    manager.flush()
+    manager.remove(1)
+    assert manager.all == {0: held, 1: queued}
+    go.set()
+    manager.shutdown()
+    assert manager.completed == [held, queued]
