@@ -5,12 +5,12 @@ In a notebook ``%load_ext rjobs``, then ``%job f(x)``; anywhere else ``jobs = rj
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rjobs._rjobs import Job, JobManager, __version__, current_job, kill_thread
 from rjobs._tools import get_chunks
 from rjobs.errors import JobError, JobKilled, JobTimeout, ManagerClosed, UnknownJob
 
+# mypy reads it as True; importing typing would cost most of `import rjobs`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 

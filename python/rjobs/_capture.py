@@ -11,13 +11,14 @@ import contextvars
 import functools
 import sys
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rjobs import _streams, _threads
 from rjobs._rjobs import _current, adopt, call_held, current_job, refuse_input
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rjobs._rjobs import Job
 
 __rjobs_internal__ = True
@@ -38,7 +39,7 @@ def install() -> None:
         _input = builtins.input
         builtins.input = _refusing_input
         _undo.append(_streams.unhook_streams)
-        _undo.append(_streams.wrap_redirect(contextlib._RedirectStream))  # type: ignore[attr-defined] # noqa: SLF001
+        _undo.append(_streams.wrap_redirect(contextlib._RedirectStream))  # noqa: SLF001
         _undo.append(_put_back)
     unhook = _hook_event_loops()
     if unhook is not None:
@@ -97,7 +98,7 @@ def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
             run()
         except:  # noqa: E722
             # As threading's bootstrap does it, but while the thread still works for the job.
-            thread._invoke_excepthook(thread)  # type: ignore[attr-defined]
+            thread._invoke_excepthook(thread)  # type: ignore[attr-defined]  # noqa: SLF001
         finally:
             adopt(None)
 

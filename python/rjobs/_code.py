@@ -10,8 +10,10 @@ import sys
 from collections import OrderedDict
 from collections.abc import Coroutine, Mapping
 from hashlib import blake2b
-from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType, TracebackType
 
 # Frames of modules that say so are ours: `trim` cuts them off.
 __rjobs_internal__ = True
@@ -44,7 +46,7 @@ class CodeRunner:
         return eval(self.last, self.glob, self.loc) if self.last is not None else None  # noqa: S307
 
     async def _run_async(self) -> Any:
-        value = None
+        value: Any = None
         for code in (self.body, self.last):
             value = eval(code, self.glob, self.loc) if code is not None else None  # noqa: S307
             if _is_async(code):
@@ -56,20 +58,19 @@ def _is_async(code: CodeType | None) -> bool:
     return code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
 
 
-def split(
-    tree: ast.Module, filename: str, flags: int = 0
-) -> tuple[CodeType | None, CodeType | None]:
+def split(tree: ast.Module, filename: str, flags: int = 0) -> tuple[CodeType | None, CodeType | None]:
     """Compile a module in two: its statements, and its last expression if it ends with one."""
-    body, last = tree.body, None
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    body = tree.body
+    statements: CodeType | None = None
+    expression: CodeType | None = None
     if body and isinstance(body[-1], ast.Expr):
         last = ast.Expression(body[-1].value)
         body = body[:-1]
-    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    statements = None
+        expression = compile(last, filename, "eval", flags=flags, dont_inherit=True)
     if body:
-        statements = ast.Module(body, type_ignores=tree.type_ignores)
-        statements = compile(statements, filename, "exec", flags=flags, dont_inherit=True)
-    expression = compile(last, filename, "eval", flags=flags, dont_inherit=True) if last else None
+        module = ast.Module(body, type_ignores=tree.type_ignores)
+        statements = compile(module, filename, "exec", flags=flags, dont_inherit=True)
     return statements, expression
 
 
@@ -99,10 +100,7 @@ def prepare(
 ) -> tuple[CodeRunner, CodeType | None, dict[str, Any], Mapping[str, Any]]:
     """Make a runner for ``JobManager.new(source, *namespaces)``, whose caller is one frame up."""
     if len(namespaces) > 2:  # noqa: PLR2004
-        msg = (
-            "a job of code takes at most two more arguments, its globals and its locals, "
-            f"not {len(namespaces)}"
-        )
+        msg = f"a job of code takes at most two more arguments, its globals and its locals, not {len(namespaces)}"
         raise ValueError(msg)
     body, last = compile_source(source)
     glob: Any

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rjobs._rjobs import Job
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from rjobs._rjobs import Job
 
 __rjobs_internal__ = True
 

@@ -19,8 +19,8 @@ def install() -> None:
     if _installed:
         return
     _installed = True
-    # threading's hooks run before it joins threads and before anything is finalized; atexit's run after that. The former
-    # is private (concurrent.futures uses it), so the latter stands by.
+    # threading's hooks run before it joins threads and before anything is finalized; atexit's run after that. The
+    # former is private (concurrent.futures uses it), so the latter stands by.
     register = getattr(threading, "_register_atexit", atexit.register)
     try:
         register(_at_exit)

@@ -104,9 +104,7 @@ def stack(job: Job[Any]) -> str:
     frames = traceback.StackSummary.extract(traceback.walk_stack(frame))
     frames.reverse()
     # The thread's own beginning is not the job's.
-    first = next(
-        (i for i, entry in enumerate(frames) if entry.filename == _THREADS), -1
-    )
+    first = next((i for i, entry in enumerate(frames) if entry.filename == _THREADS), -1)
     return "".join(traceback.StackSummary.from_list(frames[first + 1 :]).format())
 
 
@@ -118,10 +116,6 @@ def log_error(message: str) -> None:
     logging.getLogger("rjobs").error(message)
 
 
-def exception_in_callback(
-    job: Job[Any], callback: Callable[[Job[Any]], object], exception: BaseException
-) -> None:
+def exception_in_callback(job: Job[Any], callback: Callable[[Job[Any]], object], exception: BaseException) -> None:
     """Log what a done-callback raised, as ``concurrent.futures`` does."""
-    logging.getLogger("rjobs.job").error(
-        "a done-callback of job %d raised: %r", job.num, callback, exc_info=exception
-    )
+    logging.getLogger("rjobs.job").error("a done-callback of job %d raised: %r", job.num, callback, exc_info=exception)

@@ -116,8 +116,8 @@ def _hook(target: Any, attribute: str, owner: Job[Any] | None, make: Callable[..
         return
     tee = _beneath(original)
     if tee is not None and not hasattr(tee.cell_contents, "rjobs_original"):
-        # IPython sets a `write` of its own for the time of a cell, and then puts back what was there: that is hooked too,
-        # or the hook would be gone with the cell that made the first manager.
+        # IPython sets a `write` of its own for the time of a cell, and then puts back what was there: that is hooked
+        # too, or the hook would be gone with the cell that made the first manager.
         tee.cell_contents = make(tee.cell_contents, owner)
     # A stream without an instance dict or weak references is left alone: what jobs print there passes through.
     with contextlib.suppress(AttributeError, TypeError):
@@ -176,8 +176,8 @@ def _bytes(original: Hook, owner: Job[Any] | None) -> Hook:
 def _flush(original: Hook, owner: Job[Any] | None) -> Hook:
     def flush(*args: Any, **kwargs: Any) -> Any:
         job = current_job()
-        # In a job there is nothing to flush, since nothing was written; and what others wrote must not be flushed on the
-        # job's thread: it would pass the hook on the binary stream as the job's.
+        # In a job there is nothing to flush, since nothing was written; and what others wrote must not be flushed on
+        # the job's thread: it would pass the hook on the binary stream as the job's.
         return original(*args, **kwargs) if job is None or job is owner else None
 
     return _marked(flush, original)

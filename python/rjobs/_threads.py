@@ -37,7 +37,7 @@ class WorkerThread(threading.Thread):
         # Asked for when it is read, so that a job costs nothing where nobody reads it.
         worker = self.__dict__.get("_worker")
         job = worker.job if worker is not None else None
-        return job.name if job is not None else self._name  # type: ignore[attr-defined, no-any-return]
+        return job.name if job is not None else self._name
 
     @name.setter
     def name(self, name: str) -> None:
@@ -45,7 +45,7 @@ class WorkerThread(threading.Thread):
 
     def __repr__(self) -> str:
         # Thread's own reads `_name`.
-        return super().__repr__().replace(self._name, self.name, 1)  # type: ignore[attr-defined]
+        return super().__repr__().replace(self._name, self.name, 1)
 
     def run(self) -> None:
         """Run jobs until the pool lets this worker go."""

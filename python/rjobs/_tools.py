@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+# mypy reads it as True; importing typing would cost most of `import rjobs`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeVar
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
 
 
 def get_chunks(sequence: Iterable[_T], count: int) -> list[list[_T]]:
     """Deal a sequence out into ``count`` lists of nearly the same length, as one deals cards.
 
-    Item ``i`` goes to list ``i % count``, so expensive neighbours are spread. Where there are fewer items than ``count``,
-    there are as many lists as items, none of them empty; any iterable is taken. Raises ValueError when ``count`` is less
-    than 1, TypeError when it is no integer.
+    Item ``i`` goes to list ``i % count``, so expensive neighbours are spread. Where there are fewer items than
+    ``count``, there are as many lists as items, none of them empty; any iterable is taken. Raises ValueError when
+    ``count`` is less than 1, TypeError when it is no integer.
     """
     if isinstance(count, bool) or not isinstance(count, int):
         msg = f"count must be an int, not {type(count).__qualname__}"

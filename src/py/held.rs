@@ -19,14 +19,14 @@ pub(crate) fn held<R>(py: Python<'_>, act: impl FnOnce() -> PyResult<R>) -> PyRe
     result
 }
 
-/// Call `callable(*args)` with kills of the current job held off until it returns.
+/// Call `fn(*args)` with kills of the current job held off until it returns.
 #[pyfunction]
-#[pyo3(signature = (callable, /, *args))]
+#[pyo3(signature = (r#fn, /, *args))]
 pub(crate) fn call_held<'py>(
-    callable: &Bound<'py, PyAny>,
+    r#fn: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    held(callable.py(), || {
-        call::call(callable, args, None).map_err(|error| PyErr::from_value(error.into_any()))
+    held(r#fn.py(), || {
+        call::call(r#fn, args, None).map_err(|error| PyErr::from_value(error.into_any()))
     })
 }
