@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
 import linecache
 import sys
-from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,7 @@ __rjobs_internal__ = True
 
 # Sources of code jobs that tracebacks can show; the oldest are forgotten. The number is arbitrary.
 SOURCES_KEPT = 512
-_sources: OrderedDict[str, None] = OrderedDict()
+_sources: dict[str, None] = {}
 
 
 class CodeRunner:
@@ -88,10 +86,17 @@ def compile_source(source: str) -> tuple[CodeType | None, CodeType | None]:
     codes = split(tree, filename)
     # No time stamp: linecache.checkcache() leaves such entries alone.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    # Taken out and put in again: the order of a dict is that of insertion. No lock, which a kill could leave locked.
+    _sources.pop(filename, None)
     _sources[filename] = None
-    _sources.move_to_end(filename)
     while len(_sources) > SOURCES_KEPT:
-        linecache.cache.pop(_sources.popitem(last=False)[0], None)
+        try:
+            oldest = next(iter(_sources))
+        except (RuntimeError, StopIteration):
+            # Another thread is at it.
+            break
+        _sources.pop(oldest, None)
+        linecache.cache.pop(oldest, None)
     return codes
 
 
@@ -123,15 +128,6 @@ def _locals(frame: FrameType) -> Mapping[str, Any]:
     # Of a function it is a view of variables that come and go: the job gets a copy of them as they are now.
     is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED
     return dict(frame.f_locals) if is_function else frame.f_locals
-
-
-def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that a job returned to its end, in an event loop of its own."""
-    return asyncio.run(_passed_on(coroutine))
-
-
-async def _passed_on(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return await coroutine
 
 
 def trim(exception: BaseException) -> None:

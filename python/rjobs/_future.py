@@ -70,5 +70,9 @@ def await_job(job: Job[Any]) -> Generator[Any, None, Any]:
                 waiting.set_result(None)
 
         job.add_done_callback(ended)
-        yield from waiting.__await__()
+        try:
+            yield from waiting.__await__()
+        finally:
+            # A wait that is given up (asyncio.wait_for) leaves nothing behind.
+            job._remove_done_callback(ended)  # noqa: SLF001
     return job.get()

@@ -123,9 +123,20 @@ def _hook(target: Any, attribute: str, owner: Job[Any] | None, make: Callable[..
     with contextlib.suppress(AttributeError, TypeError):
         before = vars(target).get(attribute, _MISSING)
         reference = weakref.ref(target)
+        if before is _MISSING:
+            original = _weakly(reference, getattr(type(target), attribute))
         setattr(target, attribute, make(original, owner))
         _hooked[:] = [entry for entry in _hooked if entry[0]() is not None]
         _hooked.append((reference, attribute, before))
+
+
+def _weakly(reference: weakref.ref[Any], method: Hook) -> Hook:
+    """Make a bound method that does not keep its object alive: a file that nobody holds is closed, and so flushed."""
+
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        return method(reference(), *args, **kwargs)
+
+    return functools.update_wrapper(bound, method, updated=())
 
 
 def _beneath(write: Any) -> Any:

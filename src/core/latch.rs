@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::sync::{Condvar, Mutex};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use parking_lot::{Condvar, Mutex};
 
 /// Opens, once and for good, when as many jobs have ended as it was made for.
 #[derive(Debug)]
@@ -41,13 +41,10 @@ impl Latch {
     pub fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut missing = self.missing.lock();
         while *missing > 0 {
-            match deadline {
-                None => self.opened.wait(&mut missing),
-                Some(deadline) => {
-                    if self.opened.wait_until(&mut missing, deadline).timed_out() {
-                        break;
-                    }
-                }
+            let (back, is_over) = self.opened.wait_until(missing, deadline);
+            missing = back;
+            if is_over {
+                break;
             }
         }
         *missing == 0

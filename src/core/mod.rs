@@ -14,4 +14,5 @@ pub mod record;
 pub mod registry;
 pub mod ring;
 pub mod state;
+pub mod sync;
 pub mod timers;

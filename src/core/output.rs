@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use super::sync::{Condvar, Mutex};
 
 use super::ring::Ring;
 
@@ -60,6 +60,11 @@ impl Output {
         read(&self.text.lock().ring)
     }
 
+    /// The same without blocking: in the child of a fork a thread that is not there may hold the buffer for ever.
+    pub fn try_with<R>(&self, read: impl FnOnce(&Ring) -> R) -> Option<R> {
+        self.text.try_lock().map(|text| read(&text.ring))
+    }
+
     /// Block until there is text after `position`, the job ends, or the deadline is reached.
     pub fn follow(&self, position: u64, deadline: Instant) -> Followed {
         let mut text = self.text.lock();
@@ -71,7 +76,9 @@ impl Output {
             if text.ended {
                 return Followed::End;
             }
-            if self.changed.wait_until(&mut text, deadline).timed_out() {
+            let (back, is_over) = self.changed.wait_until(text, Some(deadline));
+            text = back;
+            if is_over {
                 return Followed::Nothing;
             }
         }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use super::sync::{Condvar, Mutex};
 
 /// A queue of `T` and the count of its workers.
 #[derive(Debug)]
@@ -23,9 +23,11 @@ struct Crew<T> {
     queue: VecDeque<T>,
     /// All of them: parked, rising and busy.
     workers: usize,
-    /// Blocked in `park`, and not signalled yet.
+    /// Blocked in `park`, and not called yet.
     parked: usize,
-    /// Signalled or just started, and not yet at their first `pop`: they will take a job soon.
+    /// Calls that no parked worker has taken yet; whoever takes one was counted as rising by who made it.
+    calls: usize,
+    /// Called or just started, and not yet at their first `pop`: they will take a job soon.
     rising: usize,
     closed: bool,
 }
@@ -59,6 +61,7 @@ impl<T> Pool<T> {
             queue: VecDeque::new(),
             workers: 0,
             parked: 0,
+            calls: 0,
             rising: 0,
             closed: false,
         };
@@ -124,25 +127,28 @@ impl<T> Pool<T> {
     /// Block until there is work, the pool closes, or the idle time is over. Call it detached from the interpreter.
     pub fn park(&self) -> Wake {
         let mut crew = self.crew.lock();
-        if crew.queue.is_empty() && !crew.closed {
-            crew.parked += 1;
-            if self
-                .work_came
-                .wait_for(&mut crew, self.idle_timeout)
-                .timed_out()
-            {
-                // Says "timed out" only to who was not notified, so this worker is still counted as parked.
-                crew.parked -= 1;
-                if crew.queue.is_empty() {
-                    self.leave(&mut crew);
-                    return Wake::Leave;
-                }
-                crew.rising += 1;
-                return Wake::Work;
-            }
-            // Who notified us moved us from parked to rising.
-        } else {
+        if !crew.queue.is_empty() {
             crew.rising += 1;
+            return Wake::Work;
+        }
+        if crew.closed {
+            self.leave(&mut crew);
+            return Wake::Leave;
+        }
+        crew.parked += 1;
+        let deadline = Instant::now().checked_add(self.idle_timeout);
+        loop {
+            let (back, is_over) = self.work_came.wait_until(crew, deadline);
+            crew = back;
+            if crew.calls > 0 {
+                crew.calls -= 1;
+                break;
+            }
+            if is_over {
+                crew.parked -= 1;
+                self.leave(&mut crew);
+                return Wake::Leave;
+            }
         }
         if crew.closed && crew.queue.is_empty() {
             crew.rising -= 1;
@@ -168,9 +174,10 @@ impl<T> Pool<T> {
     pub fn close(&self) {
         let mut crew = self.crew.lock();
         crew.closed = true;
-        let woken = self.work_came.notify_all();
-        crew.parked -= woken;
-        crew.rising += woken;
+        crew.rising += crew.parked;
+        crew.calls += crew.parked;
+        crew.parked = 0;
+        self.work_came.notify_all();
     }
 
     /// Take no more work and wake nobody: for the end of the process, where a worker that comes up is in the way.
@@ -181,6 +188,13 @@ impl<T> Pool<T> {
     /// Empty the queue into the caller's hands, in its order.
     pub fn take_queue(&self) -> VecDeque<T> {
         std::mem::take(&mut self.crew.lock().queue)
+    }
+
+    /// Put back what was taken out of the queue, at its end.
+    pub fn put_back(&self, item: T) {
+        let mut crew = self.crew.lock();
+        crew.queue.push_back(item);
+        self.call_one(&mut crew);
     }
 
     /// Take from the queue the last item for which `is_it` holds. It runs under the lock: no Python.
@@ -194,13 +208,10 @@ impl<T> Pool<T> {
     pub fn wait_until_empty(&self, deadline: Option<Instant>) -> bool {
         let mut crew = self.crew.lock();
         while crew.workers > 0 {
-            match deadline {
-                None => self.one_left.wait(&mut crew),
-                Some(deadline) => {
-                    if self.one_left.wait_until(&mut crew, deadline).timed_out() {
-                        break;
-                    }
-                }
+            let (back, is_over) = self.one_left.wait_until(crew, deadline);
+            crew = back;
+            if is_over {
+                break;
             }
         }
         crew.workers == 0
@@ -212,10 +223,11 @@ impl<T> Pool<T> {
     }
 
     fn call_one(&self, crew: &mut Crew<T>) {
-        // A parked worker whose time ran out this moment is not notified (false): it finds the work by itself.
-        if crew.parked > 0 && crew.rising == 0 && self.work_came.notify_one() {
+        if crew.parked > 0 && crew.rising == 0 {
             crew.parked -= 1;
             crew.rising += 1;
+            crew.calls += 1;
+            self.work_came.notify_one();
         }
     }
 }

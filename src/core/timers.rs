@@ -1,12 +1,15 @@
-//! Deadlines: one thread that sleeps until the next of them, started by the first and gone when none is left.
+//! Deadlines: one thread that sleeps until the next of them, started by the first, and gone a while after the last.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use super::sync::{Condvar, Mutex};
+
+/// How long the thread stays without a deadline: starting one costs more than many short jobs. The number is arbitrary.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Calls `fire` with each `T` when its time has come, on the timers' own thread.
 pub struct Timers<T> {
@@ -81,8 +84,13 @@ impl<T: Send + 'static> Timers<T> {
 
     /// Take a deadline back; None when it has fired, or is firing just now.
     pub fn remove(&self, key: Key) -> Option<T> {
-        // The thread is not woken: at worst it looks once in vain, at the time that was removed.
-        self.shared.due.lock().by_time.remove(&key)
+        let mut due = self.shared.due.lock();
+        let item = due.by_time.remove(&key);
+        // Otherwise the thread is not woken: at worst it looks once in vain, at the time that was removed.
+        if due.by_time.is_empty() {
+            self.shared.changed.notify_one();
+        }
+        item
     }
 
     /// Deadlines that have not fired.
@@ -99,12 +107,18 @@ impl<T: Send + 'static> Timers<T> {
 impl<T> Shared<T> {
     fn run(&self) {
         let mut due = self.due.lock();
-        while let Some(first) = due.by_time.keys().next().copied() {
-            if first.0 > Instant::now() {
-                self.changed.wait_until(&mut due, first.0);
+        loop {
+            let Some(first) = due.by_time.keys().next().copied() else {
+                let (back, is_over) = self.changed.wait_until(due, Some(Instant::now() + LINGER));
+                due = back;
+                if is_over && due.by_time.is_empty() {
+                    break;
+                }
                 continue;
-            }
-            if let Some(item) = due.by_time.remove(&first) {
+            };
+            if first.0 > Instant::now() {
+                due = self.changed.wait_until(due, Some(first.0)).0;
+            } else if let Some(item) = due.by_time.remove(&first) {
                 drop(due);
                 (self.fire)(item);
                 due = self.due.lock();
@@ -128,7 +142,7 @@ mod test {
     }
 
     #[test]
-    fn they_fire_in_the_order_of_their_times_and_the_thread_goes_and_comes_back() {
+    fn they_fire_in_the_order_of_their_times() {
         let timers = Timers::new(fire);
         let (sender, receiver) = unbounded();
         for _ in 0..3 {

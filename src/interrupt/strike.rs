@@ -12,6 +12,7 @@
 //! Lock order: the interpreter first, then the slot; nothing under the slot's lock runs Python or gives the interpreter up.
 
 use std::ffi::c_ulong;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -22,6 +23,8 @@ use pyo3::{PyTypeInfo, ffi};
 #[derive(Debug)]
 pub(crate) struct Slot {
     thread: Identity,
+    /// Its worker is out of `park`: it may run a job, or what comes before and after one.
+    busy: AtomicBool,
     aim: Mutex<Aim>,
 }
 
@@ -53,8 +56,17 @@ impl Slot {
     pub(crate) fn of_this_thread(_py: Python<'_>) -> Self {
         Self {
             thread: super::thread::this_thread(),
+            busy: AtomicBool::new(true),
             aim: Mutex::new(Aim::default()),
         }
+    }
+
+    pub(crate) fn set_busy(&self, busy: bool) {
+        self.busy.store(busy, Ordering::Release);
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
     }
 
     pub(crate) fn thread(&self) -> Identity {

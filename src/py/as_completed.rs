@@ -38,10 +38,11 @@ impl AsCompleted {
             .iter()
             .enumerate()
             .filter(|(key, job)| {
-                !job.get().record.watch(Waiter::Stream {
-                    stream: Arc::clone(&stream),
-                    key: *key,
-                })
+                job.get().is_over()
+                    || !job.get().record.watch(Waiter::Stream {
+                        stream: Arc::clone(&stream),
+                        key: *key,
+                    })
             })
             .map(|(key, _)| key)
             .collect();

@@ -64,19 +64,16 @@ pub(crate) fn job(py: Python<'_>) -> PyResult<Option<Bound<'_, Job>>> {
     Ok(Some(job).filter(|job| job.get().house.is_here()))
 }
 
-/// The job that a worker thread runs now, by the thread's ident.
-pub(crate) fn running_on(
+/// For the ident of a worker thread: the job it runs now, or Python's None. None for any other thread.
+pub(crate) fn worker_of(
     py: Python<'_>,
     ident: std::ffi::c_ulong,
-) -> PyResult<Option<Bound<'_, Job>>> {
+) -> PyResult<Option<Bound<'_, PyAny>>> {
     let threads = py.import("threading")?.call_method0("enumerate")?;
     for thread in threads.try_iter()? {
         let thread = thread?;
         if thread.getattr("ident")?.extract::<std::ffi::c_ulong>().ok() == Some(ident) {
-            let job = thread
-                .getattr_opt("rjobs_job")?
-                .filter(|job| !job.is_none());
-            return Ok(job.map(pyo3::Bound::cast_into::<Job>).transpose()?);
+            return thread.getattr_opt("rjobs_job");
         }
     }
     Ok(None)

@@ -1,12 +1,13 @@
 //! The end of the interpreter, and the beginning of a forked child.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::errors::JobKilled;
-use super::house;
+use super::house::{self, House};
 use super::job::Job;
 use super::wait::Patience;
 use crate::core::state::State;
@@ -33,45 +34,80 @@ pub(crate) fn forget(job: &Bound<'_, Job>) {
     drop(kept);
 }
 
+/// Set when workers must begin nothing more.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// True when the interpreter ends, and no worker may come back to it.
+pub(crate) fn is_ending() -> bool {
+    ENDING.load(Ordering::Acquire)
+}
+
 /// What `rjobs._lifecycle` has `threading` call before it finalizes anything.
 ///
 /// Waits for jobs with `daemon=False`; then closes every pool, cancels what is queued, strikes what runs, and waits half a
-/// second at most. What still runs then stays where it is: `interrupt::call` keeps the process from being aborted when
-/// such a thread wants the interpreter back.
+/// second at most for the workers to be done with their jobs. Those that are stay away from the interpreter for good. A job
+/// that still runs then stays where it is: `interrupt::call` keeps the process from being aborted when it wants the
+/// interpreter back.
 #[pyfunction]
 pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
-    loop {
-        let keepers = std::mem::take(&mut *KEEPERS.lock());
-        if keepers.is_empty() {
-            break;
-        }
-        for job in keepers {
-            // Ctrl-C ends the waiting, as it does for threads that are no daemons.
-            if job.get().house.is_here() {
-                job.get().wait(py, Patience::of(None)?)?;
-            }
-        }
-    }
+    // Ctrl-C ends the waiting, as it does for threads that are no daemons, and is passed on.
+    let waited = wait_for_keepers(py);
+    ENDING.store(true, Ordering::Release);
     let houses = house::houses();
     for house in &houses {
         house.pool.close_silently();
-        for job in house.pool.take_queue() {
+        end_daemons(py, house);
+    }
+    let slots: Vec<_> = houses.iter().flat_map(|house| house.slots()).collect();
+    let deadline = Instant::now() + GRACE;
+    // By looking, since a thread that is stuck tells nobody; and only now, when the process is about to end.
+    while slots.iter().any(|slot| slot.is_busy()) && Instant::now() < deadline {
+        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+    }
+    waited
+}
+
+fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
+    loop {
+        let keeper = KEEPERS.lock().last().map(|job| job.clone_ref(py));
+        let Some(job) = keeper else { return Ok(()) };
+        let job = job.bind(py);
+        if !job.get().house.is_here() {
+            forget(job);
+            continue;
+        }
+        if job.get().state() == State::Queued {
+            // It may be queued behind jobs that never end, and that the exit ends anyway.
+            end_daemons(py, &job.get().house);
+        }
+        job.get().wait(py, Patience::of(None)?)?;
+    }
+}
+
+/// Cancel what is queued and strike what runs, but for jobs with `daemon=False`.
+fn end_daemons(py: Python<'_>, house: &House) {
+    let class = py.get_type::<JobKilled>();
+    let keepers: Vec<_> = KEEPERS.lock().iter().map(|job| job.clone_ref(py)).collect();
+    let is_keeper = |job: u64, house: &House| {
+        keepers.iter().any(|keeper| {
+            keeper.get().record.number() == job
+                && std::ptr::eq(&raw const *keeper.get().house, house)
+        })
+    };
+    for job in house.pool.take_queue() {
+        if is_ending() || !is_keeper(job.get().record.number(), house) {
             Job::end_queued(job.bind(py), State::Cancelled);
+        } else {
+            house.pool.put_back(job);
         }
     }
-    let class = py.get_type::<JobKilled>();
-    let slots: Vec<_> = houses.iter().flat_map(|house| house.slots()).collect();
-    for slot in &slots {
-        if let Some(job) = slot.job() {
+    for slot in house.slots() {
+        if let Some(job) = slot.job()
+            && (is_ending() || !is_keeper(job, house))
+        {
             slot.strike(&class, job);
         }
     }
-    let deadline = Instant::now() + GRACE;
-    // By looking, since a thread that is stuck tells nobody; and only now, when the process is about to end.
-    while slots.iter().any(|slot| slot.job().is_some()) && Instant::now() < deadline {
-        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
-    }
-    Ok(())
 }
 
 /// What `os.fork` calls in the child: its managers are the parent's, and their threads are not here.

@@ -33,6 +33,9 @@ impl Follow {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        if !self.job.get().house.is_here() {
+            return Ok(None);
+        }
         let position = *self.position.lock();
         let output = self.job.get().printed();
         let far = Duration::from_secs(3600);

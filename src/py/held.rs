@@ -19,6 +19,21 @@ pub(crate) fn held<R>(py: Python<'_>, act: impl FnOnce() -> PyResult<R>) -> PyRe
     result
 }
 
+/// The same for what must run whatever was sent before: that arrives after `act`, too.
+pub(crate) fn undisturbed<R>(py: Python<'_>, act: impl FnOnce() -> R) -> R {
+    let Some(slot) = current::my_slot() else {
+        return act();
+    };
+    slot.hold();
+    let sent = shim::NOTHING.call(py, ()).err();
+    let result = act();
+    slot.let_go(py);
+    if let (Some(error), Some(job)) = (sent, slot.job()) {
+        slot.strike(&error.get_type(py), job);
+    }
+    result
+}
+
 /// Call `fn(*args)` with kills of the current job held off until it returns.
 #[pyfunction]
 #[pyo3(signature = (r#fn, /, *args))]

@@ -9,12 +9,12 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
-use super::exit;
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::shim;
 use super::work::{Label, Work};
+use super::{exit, held};
 use crate::core::clock::Tick;
 use crate::core::output::Output;
 use crate::core::record::Record;
@@ -209,12 +209,15 @@ impl Job {
         let Ok(args) = (me,).into_pyobject(py) else {
             return;
         };
-        if let Err(exception) = call::call(callback, &args, None) {
-            let told = shim::EXCEPTION_IN_CALLBACK.call(py, (me, callback, &exception));
-            if let Err(error) = told {
-                error.write_unraisable(py, Some(callback));
+        // A job that ends another one runs its callbacks: a kill of the former must not land in them.
+        held::undisturbed(py, || {
+            if let Err(exception) = call::call(callback, &args, None) {
+                let told = shim::EXCEPTION_IN_CALLBACK.call(py, (me, callback, &exception));
+                if let Err(error) = told {
+                    error.write_unraisable(py, Some(callback));
+                }
             }
-        }
+        });
     }
 
     /// Append to its output.

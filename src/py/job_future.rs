@@ -160,6 +160,15 @@ impl Job {
         Ok(())
     }
 
+    /// Take a callback back; False when it is not there (any more).
+    fn _remove_done_callback(&self, callback: &Bound<'_, PyAny>) -> bool {
+        let removed = self.with_extras(|extras| {
+            let index = extras.callbacks.iter().position(|kept| kept.is(callback))?;
+            Some(extras.callbacks.remove(index))
+        });
+        removed.is_some()
+    }
+
     /// A real `concurrent.futures.Future` with the outcome of this job, made when first asked for.
     ///
     /// So `concurrent.futures.wait`, `as_completed` and `asyncio.wrap_future` work with jobs. Cancelling it cancels the

@@ -6,6 +6,22 @@ use pyo3::types::{PyInt, PyList};
 
 use super::follow::Follow;
 use super::job::{Job, keep_first};
+use crate::core::ring::Ring;
+
+impl Job {
+    /// What `read` makes of the output; its default where there is none, and where it cannot be had: in the child of a fork a
+    /// thread that is not there may hold it.
+    fn read_output<R: Default>(&self, read: impl FnOnce(&Ring) -> R) -> R {
+        let Some(output) = self.output.get() else {
+            return R::default();
+        };
+        if self.house.is_here() {
+            output.with(read)
+        } else {
+            output.try_with(read).unwrap_or_default()
+        }
+    }
+}
 
 #[pymethods]
 impl Job {
@@ -15,10 +31,7 @@ impl Job {
     /// dropped, a line at the top says how many bytes.
     #[getter]
     fn output(&self) -> String {
-        let Some(output) = self.output.get() else {
-            return String::new();
-        };
-        output.with(|ring| {
+        self.read_output(|ring| {
             let text = ring.read(0, true).0;
             match ring.dropped() {
                 0 => text,
@@ -30,9 +43,7 @@ impl Job {
     /// Bytes of its output that were dropped, since they were more than the manager's `output_limit`.
     #[getter]
     fn output_dropped(&self) -> u64 {
-        self.output
-            .get()
-            .map_or(0, |output| output.with(crate::core::ring::Ring::dropped))
+        self.read_output(Ring::dropped)
     }
 
     /// The rich displays it made, oldest first: objects with `data`, `metadata` and `display()`. At most 1,000 are kept.
@@ -70,10 +81,7 @@ impl Job {
             }
             Some(n) => n.extract().unwrap_or(usize::MAX),
         };
-        Ok(self
-            .output
-            .get()
-            .map_or_else(String::new, |output| output.with(|ring| ring.tail(lines))))
+        Ok(self.read_output(|ring| ring.tail(lines)))
     }
 
     /// Iterate over its output from the beginning, in pieces of text as they come, until the job has ended.

@@ -46,7 +46,14 @@ impl Job {
         };
         // Before the strike: the class outlives whatever the thread's state holds of it, and who reads the outcome finds it.
         let class = exc.clone().unbind();
-        job.with_extras(|extras| extras.kills.push(class));
+        let known = job.with_extras(|extras| {
+            if extras.kills.iter().any(|kill| kill.is(&class)) {
+                return Some(class);
+            }
+            extras.kills.push(class);
+            None
+        });
+        drop(known);
         if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.number()) {
             slot.struck_itself();
             return Err(PyErr::from_type(
@@ -179,8 +186,11 @@ pub(crate) fn kill_thread(
             "kill_thread needs a threading.Thread, the ident of one, or a Job",
         ));
     };
-    if let Some(job) = current::running_on(py, ident)? {
-        return Job::strike(&job, &class);
+    match current::worker_of(py, ident)? {
+        // The worker itself is not to be killed, and its next job even less.
+        Some(worker) if worker.is_none() => return Ok(()),
+        Some(job) => return Job::strike(job.cast::<Job>()?, &class),
+        None => {}
     }
     if ident == crate::interrupt::thread::ident() {
         return Err(PyErr::from_type(class, "the thread killed itself"));

@@ -44,8 +44,11 @@ pub struct JobManager {
 
 impl Drop for JobManager {
     fn drop(&mut self) {
-        // Nobody can submit any more: workers finish what is queued and leave.
-        self.house.pool.close();
+        // Nobody can submit any more: workers finish what is queued and leave. In the child of a fork there are none, and
+        // one of the parent's may have held the lock.
+        if self.house.is_here() {
+            self.house.pool.close();
+        }
     }
 }
 
@@ -254,6 +257,8 @@ impl JobManager {
         let idle = Duration::try_from_secs_f64(idle_timeout)
             .unwrap_or(FOR_EVER)
             .min(FOR_EVER);
+        // Before any worker needs it, in `held`.
+        shim::NOTHING.get(py)?;
         shim::INSTALL_LIFECYCLE.call(py, ())?;
         shim::INSTALL_CAPTURE.call(py, ())?;
         Ok(Self {

@@ -112,13 +112,17 @@ impl JobManager {
     /// The threads it has now, idle ones included.
     #[getter]
     fn workers(&self) -> usize {
-        self.house.pool.workers()
+        if self.house.is_here() {
+            self.house.pool.workers()
+        } else {
+            0
+        }
     }
 
     /// True after `shutdown()`.
     #[getter]
     fn closed(&self) -> bool {
-        self.house.pool.is_closed()
+        !self.house.is_here() || self.house.pool.is_closed()
     }
 
     fn __getitem__<'py>(&self, num: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Job>> {
@@ -179,13 +183,9 @@ impl JobManager {
         format!(
             "<JobManager: {counts} job{}, {} of at most {} workers{}>",
             if counts == 1 { "" } else { "s" },
-            self.house.pool.workers(),
+            self.workers(),
             self.house.pool.max_workers(),
-            if self.house.pool.is_closed() {
-                ", shut down"
-            } else {
-                ""
-            },
+            if self.closed() { ", shut down" } else { "" },
         )
     }
 

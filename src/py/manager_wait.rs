@@ -61,7 +61,7 @@ fn wait_for(
         on_trouble,
     };
     for job in jobs {
-        if !job.get().record.watch(waiter.clone()) {
+        if job.get().is_over() || !job.get().record.watch(waiter.clone()) {
             if on_trouble && job.get().record.state() != State::Done {
                 latch.open();
             }

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
+use super::held;
 use crate::interrupt::call;
 
 /// A function of the package, looked up once.
@@ -24,10 +25,12 @@ impl Door {
 
     /// The function.
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        // Held: a kill in the middle of an import would leave the module broken for the process.
         let found = self.found.get_or_try_init(py, || {
-            py.import(self.module)?
-                .getattr(self.name)
-                .map(Bound::unbind)
+            held::undisturbed(py, || {
+                let module = py.import(self.module)?;
+                module.getattr(self.name).map(Bound::unbind)
+            })
         })?;
         Ok(found.bind(py))
     }
@@ -49,7 +52,7 @@ impl Door {
 }
 
 pub(crate) static START_WORKER: Door = Door::new("rjobs._threads", "start_worker");
-pub(crate) static RUN_COROUTINE: Door = Door::new("rjobs._code", "run_coroutine");
+pub(crate) static RUN_COROUTINE: Door = Door::new("rjobs._coroutines", "run_coroutine");
 pub(crate) static PREPARE_CODE: Door = Door::new("rjobs._code", "prepare");
 pub(crate) static TRIM: Door = Door::new("rjobs._code", "trim");
 pub(crate) static COROUTINE: Door = Door::new("types", "CoroutineType");

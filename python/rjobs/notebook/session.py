@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: F401 - the manager's hooks look for it: `%%bash` in a job writes from an event loop
 import sys
 from typing import TYPE_CHECKING, Any, Final
 

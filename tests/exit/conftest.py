@@ -1,0 +1,93 @@
+"""Whole programs: how they end, how fast, and what they leave on stderr."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+# Promised are 2 seconds; a machine that runs other tests as well gets this.
+LIMIT = 5.0
+# A program that does not end by then hangs.
+HANG = 30.0
+_slowest: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What came of a program."""
+
+    code: int | None  # None: it hung, and was killed
+    out: str
+    err: str
+    seconds: float
+
+
+def run(source: str, *options: str) -> Ending:
+    """Run a program in a fresh interpreter, with nobody at the keyboard."""
+    began = time.monotonic()
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", *options, "-c", textwrap.dedent(source)]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANG, check=False
+        )
+    except subprocess.TimeoutExpired as expired:
+        parts = [(part or b"").decode() for part in (expired.stdout, expired.stderr)]
+        return Ending(None, *parts, time.monotonic() - began)
+    return Ending(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+
+@pytest.fixture(name="run")
+def run_fixture(record_property, request):
+    """`run(source, *options)`, which notes how long the slowest program of a test took."""
+
+    def timed(source: str, *options: str) -> Ending:
+        ending = run(source, *options)
+        note(request.node.name, ending.seconds)
+        record_property("seconds", ending.seconds)
+        return ending
+
+    return timed
+
+
+def note(name: str, seconds: float) -> None:
+    """Keep how long a program took, for the summary."""
+    _slowest[name] = max(seconds, _slowest.get(name, 0.0))
+
+
+@pytest.fixture(scope="session")
+def launch():
+    """`launch(source) -> Future[Ending]`: several programs side by side, since most of their time is waiting."""
+    with ThreadPoolExecutor(4) as side_by_side:
+
+        def launch(source: str) -> Future[Ending]:
+            return side_by_side.submit(run, source)
+
+        yield launch
+        side_by_side.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def check(request):
+    """`check(ending, code, out, err)`: that a program ended by itself, as it meant to, in time, and said nothing else."""
+
+    def check(ending: Ending, code: int, out: str | None = None, err: str = "") -> None:
+        note(request.node.name, ending.seconds)
+        assert ending.code is not None, f"it hangs; stderr: {ending.err[-2000:]}"
+        assert (ending.code, ending.err) == (code, err)
+        if out is not None:
+            assert ending.out == out
+        assert ending.seconds < LIMIT
+
+    return check
+
+
+def pytest_terminal_summary(terminalreporter):
+    if _slowest:
+        name, seconds = max(_slowest.items(), key=lambda item: item[1])
+        terminalreporter.write_line(f"slowest of {len(_slowest)} programs: {seconds:.2f} s ({name})")

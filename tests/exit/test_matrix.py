@@ -1,0 +1,275 @@
+"""Every way a program can end, beside everything its jobs can be doing: the exit code is the program's own, nothing is
+aborted, nothing hangs, and stderr has what the program wrote and not a word more.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+# What the jobs do when the program ends. `m` is a manager; `on(f, *args)` starts a job and waits until it says `ready()`.
+JOBS = {
+    "no job": "",
+    "idle workers": """
+        barrier = threading.Barrier(8)
+        m.wait([m.submit(barrier.wait) for _ in range(8)])
+    """,
+    "queued jobs": """
+        m = rjobs.JobManager(max_workers=1)
+        on(time.sleep, 1000)
+        queued = [m.submit(print, "never") for _ in range(50)]
+    """,
+    "busy in bytecode": """
+        def busy():
+            ready()
+            while True:
+                sum(range(100))
+        for _ in range(3):
+            on(busy)
+    """,
+    "code that is busy": """
+        m.new("while True: sum(range(100))")
+    """,
+    "sleeping": "on(time.sleep, 1000)",
+    "holding a lock": """
+        lock = threading.Lock()
+        def hold():
+            with lock:
+                ready()
+                while True:
+                    time.sleep(0.01)
+        on(hold)
+        m.submit(lock.acquire)
+    """,
+    "in a finally": """
+        def stay():
+            try:
+                ready()
+            finally:
+                while True:
+                    sum(range(100))
+        on(stay)
+    """,
+    "swallowing exceptions": """
+        def stubborn():
+            while True:
+                try:
+                    while True:
+                        ready()
+                except BaseException:
+                    pass
+        for _ in range(2):
+            on(stubborn)
+    """,
+    "printing": """
+        def chat():
+            while True:
+                print("x" * 100, flush=True)
+                ready()
+        for _ in range(2):
+            on(chat)
+    """,
+    "getting another job": """
+        other = m.submit(time.sleep, 1000)
+        def get():
+            ready()
+            other.get()
+        for _ in range(5):
+            on(get)
+    """,
+    "in queue.get": """
+        import queue
+        on(queue.Queue().get)
+    """,
+    "a thread of its own": """
+        def chat():
+            while True:
+                print("y" * 100, flush=True)
+                ready()
+        def parent():
+            threading.Thread(target=chat).start()
+            while True:
+                time.sleep(0.01)
+        on(parent)
+    """,
+    "a timeout that fires": """
+        def stubborn():
+            while True:
+                try:
+                    while True:
+                        ready()
+                except BaseException:
+                    pass
+        for index in range(10):
+            m.options(timeout=0.005 * (index + 1)).submit(stubborn if index == 5 else time.sleep, 1000)
+        time.sleep(0.02)
+    """,
+    "asyncio.run": """
+        import asyncio
+        async def wait():
+            ready()
+            while True:
+                await asyncio.sleep(0.001)
+        on(wait)
+        def outer():
+            asyncio.run(wait())
+        on(outer)
+    """,
+    "calls of C": """
+        import hashlib
+        def digest():
+            ready()
+            while True:
+                hashlib.sha256(bytes(100_000)).digest()
+        for _ in range(2):
+            on(digest)
+    """,
+    "a subprocess": """
+        def child():
+            ready()
+            subprocess.run(["sleep", "3"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        on(child)
+    """,
+    "submitting": """
+        def feed():
+            other = rjobs.JobManager(idle_timeout=0.001)
+            ready()
+            while True:
+                other.submit(int)
+        for _ in range(2):
+            on(feed)
+    """,
+    "starting threads": """
+        def start():
+            ready()
+            while True:
+                threading.Thread(target=int).start()
+        on(start)
+    """,
+    "watching the manager": """
+        def watch():
+            while True:
+                m.status(), repr(m), [job.to_dict() for job in m]
+                ready()
+        for _ in range(2):
+            on(watch)
+    """,
+    "done-callbacks": """
+        def busy():
+            ready()
+            while True:
+                sum(range(100))
+        def callback(job):
+            for _ in range(1000):
+                sum(range(1000))
+        for _ in range(3):
+            on(busy).add_done_callback(callback)
+    """,
+    "killed a moment ago": """
+        def busy():
+            ready()
+            while True:
+                sum(range(100))
+        for _ in range(3):
+            on(busy).kill(0)
+    """,
+    "a logger": """
+        import logging
+        logging.basicConfig(stream=sys.stdout)
+        def log():
+            while True:
+                logging.warning("x" * 100)
+                ready()
+        on(log)
+    """,
+    "threads that are no jobs": """
+        def chat():
+            while True:
+                print("z" * 100, file=sys.__stdout__, flush=True)
+                repr(m), m.running
+                ready()
+        threading.Thread(target=chat, daemon=True).start()
+        started.wait(10)
+    """,
+    "workers that just start": """
+        m = rjobs.JobManager(max_workers=64, idle_timeout=0.001)
+        for _ in range(100):
+            m.submit(time.sleep, 0.0005)
+    """,
+}
+
+# How the program ends: what it does, its exit code, and what is on stderr.
+ENDINGS = {
+    "sys.exit(3)": ("sys.exit(3)", 3, ""),
+    "end of script": ("", 0, ""),
+    "an exception": ("raise ValueError", 1, "uncaught ValueError\n"),
+    "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(20)", -15, ""),
+    "SIGINT": ("os.kill(os.getpid(), signal.SIGINT); time.sleep(20)", -2, "uncaught KeyboardInterrupt\n"),
+    "os._exit(4)": ("os._exit(4)", 4, ""),
+    "shutdown first": ("m.shutdown(wait=False, kill=True); sys.exit(3)", 3, ""),
+}
+
+FRAME = """
+import os, signal, subprocess, sys, threading, time
+import rjobs
+sys.excepthook = lambda kind, *rest: os.write(2, f"uncaught {{kind.__name__}}\\n".encode())
+m = rjobs.JobManager()
+started = threading.Event()
+ready = started.set
+def on(f, *args):
+    started.clear()
+    job = m.submit(f, *args)
+    if f.__module__ == "__main__":
+        assert started.wait(10), job
+    return job
+{jobs}
+{end}
+"""
+
+
+def program(jobs: str, ending: str) -> str:
+    return FRAME.format(jobs=textwrap.dedent(JOBS[jobs]), end=ENDINGS[ending][0])
+
+
+# Every kind of job under the ending that people use, and every ending beside a few kinds; the rest with `-m stress`.
+FEW = ("busy in bytecode", "sleeping", "swallowing exceptions", "printing", "queued jobs")
+CELLS = [(jobs, "sys.exit(3)") for jobs in JOBS] + [
+    (jobs, ending) for ending in ENDINGS if ending != "sys.exit(3)" for jobs in FEW
+]
+REST = [(jobs, ending) for jobs in JOBS for ending in ENDINGS if (jobs, ending) not in CELLS]
+
+
+@pytest.fixture(scope="module")
+def endings(request, launch):
+    """The programs of the tests that were chosen, all under way."""
+    chosen = {
+        item.callspec.params["cell"]
+        for item in request.session.items
+        if getattr(item, "originalname", "").startswith("test_exit_") and hasattr(item, "callspec")
+    }
+    return {cell: launch(program(*cell)) for cell in [*CELLS, *REST] if cell in chosen}
+
+
+def named(cells):
+    return pytest.mark.parametrize("cell", cells, ids=[" - ".join(cell) for cell in cells])
+
+
+@named(CELLS)
+def test_exit_is_prompt_and_silent_and_keeps_its_code(endings, check, cell):
+    check(endings[cell].result(), ENDINGS[cell[1]][1], err=ENDINGS[cell[1]][2])
+
+
+@pytest.mark.stress
+@named(REST)
+def test_exit_in_every_other_combination(endings, check, cell):
+    check(endings[cell].result(), ENDINGS[cell[1]][1], err=ENDINGS[cell[1]][2])
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("jobs", JOBS)
+def test_exit_again_and_again(launch, check, jobs):
+    # The moments in which a process can be aborted are short.
+    for ending in [launch(program(jobs, "sys.exit(3)")) for _ in range(25)]:
+        check(ending.result(), 3)
