@@ -41,9 +41,6 @@ def install() -> None:
         _undo.append(_streams.unhook_streams)
         _undo.append(_streams.wrap_redirect(contextlib._RedirectStream))  # noqa: SLF001
         _undo.append(_put_back)
-    unhook = _hook_event_loops()
-    if unhook is not None:
-        _undo.append(unhook)
     hook_streams()
 
 
@@ -57,6 +54,7 @@ def hook_streams() -> None:
     """Hook ``sys.stdout`` and ``sys.stderr`` as they are now, if they are not yet."""
     if _undo:
         _streams.hook_streams()
+        _hook_event_loops()
 
 
 def _put_back() -> None:
@@ -79,6 +77,8 @@ def _start_for_job(self: threading.Thread) -> None:
     if job is None:
         _thread_start(self)
         return
+    # It may run an event loop, and be the first to.
+    _hook_event_loops()
     if not _serves_others(self):
         _adopt_later(self, job)
     # Held: on 3.11 a kill would find the newborn thread in the place of the job's, and in no version should it leave
@@ -107,12 +107,12 @@ def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
         thread.run = run_for_job  # type: ignore[method-assign]
 
 
-def _hook_event_loops() -> Callable[[], None] | None:
-    """Have callbacks that a job sends to another thread's event loop work for the job, where asyncio is loaded."""
+def _hook_event_loops() -> None:
+    """Have callbacks that a job sends to another thread's event loop work for the job, once asyncio is loaded."""
     events = sys.modules.get("asyncio.base_events")
     loop: Any = getattr(events, "BaseEventLoop", None)
     if loop is None or hasattr(loop.call_soon_threadsafe, "rjobs_original"):
-        return None
+        return
     original = loop.call_soon_threadsafe
 
     @functools.wraps(original)
@@ -129,7 +129,7 @@ def _hook_event_loops() -> Callable[[], None] | None:
 
     call_soon_threadsafe.rjobs_original = original  # type: ignore[attr-defined]
     loop.call_soon_threadsafe = call_soon_threadsafe
-    return unhook
+    _undo.append(unhook)
 
 
 @functools.wraps(_input)

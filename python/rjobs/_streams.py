@@ -15,7 +15,7 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from rjobs._rjobs import Job, current_job, forget_streams, job_write, job_write_bytes
 
@@ -29,22 +29,26 @@ _hooked: list[tuple[weakref.ref[Any], str, Any]] = []
 Hook = Callable[..., Any]
 
 
-def hook_streams(owner: Job[Any] | None = None) -> None:
-    """Hook ``sys.stdout`` and ``sys.stderr`` as they are now, if they are not yet.
+class Redirect(NamedTuple):
+    """A stream that a job put in the place of a standard one, for its own text; others' goes where it went before."""
 
-    ``owner`` is the job that redirected them to streams of its own: its text passes through to these.
-    """
+    owner: Job[Any]
+    before: Any
+
+
+def hook_streams() -> None:
+    """Hook ``sys.stdout`` and ``sys.stderr`` as they are now, if they are not yet."""
     for name in _NAMES:
-        hook_stream(getattr(sys, name, None), owner)
+        hook_stream(getattr(sys, name, None))
 
 
-def hook_stream(stream: Any, owner: Job[Any] | None = None) -> None:
+def hook_stream(stream: Any, redirect: Redirect | None = None) -> None:
     """Hook one stream, with the binary stream beneath it where it has one (ipykernel's has none)."""
-    _hook(stream, "write", owner, _text)
-    _hook(stream, "flush", owner, _flush)
+    _hook(stream, "write", redirect, _text)
+    _hook(stream, "flush", redirect, _flush)
     buffer = getattr(stream, "buffer", None)
-    _hook(buffer, "write", owner, _bytes)
-    _hook(buffer, "flush", owner, _flush)
+    _hook(buffer, "write", redirect, _bytes)
+    _hook(buffer, "flush", redirect, _flush)
 
 
 def unhook_stream(stream: Any) -> None:
@@ -72,13 +76,12 @@ def wrap_redirect(redirect: type) -> Callable[[], None]:
         before = [getattr(sys, name, None) for name in _NAMES]
         result = enter(self)
         owner = current_job()
-        fresh = [
-            stream
-            for stream, old in zip((getattr(sys, name, None) for name in _NAMES), before, strict=True)
-            if stream is not old and not is_hooked(stream)
-        ]
-        for stream in fresh:
-            hook_stream(stream, owner)
+        fresh = []
+        for name, old in zip(_NAMES, before, strict=True):
+            stream = getattr(sys, name, None)
+            if stream is not old and not is_hooked(stream):
+                hook_stream(stream, Redirect(owner, old) if owner is not None else None)
+                fresh.append(stream)
         # Kept on the manager, which may be entered more than once.
         vars(self).setdefault("_rjobs_hooked", []).append(fresh)
         return result
@@ -110,7 +113,7 @@ def is_hooked(stream: Any) -> bool:
     return hasattr(getattr(stream, "write", None), "rjobs_original")
 
 
-def _hook(target: Any, attribute: str, owner: Job[Any] | None, make: Callable[..., Hook]) -> None:
+def _hook(target: Any, attribute: str, redirect: Redirect | None, make: Callable[..., Hook]) -> None:
     original = getattr(target, attribute, None)
     if original is None or hasattr(original, "rjobs_original"):
         return
@@ -118,14 +121,14 @@ def _hook(target: Any, attribute: str, owner: Job[Any] | None, make: Callable[..
     if tee is not None and not hasattr(tee.cell_contents, "rjobs_original"):
         # IPython sets a `write` of its own for the time of a cell, and then puts back what was there: that is hooked
         # too, or the hook would be gone with the cell that made the first manager.
-        tee.cell_contents = make(tee.cell_contents, owner)
+        tee.cell_contents = make(tee.cell_contents, redirect)
     # A stream without an instance dict or weak references is left alone: what jobs print there passes through.
     with contextlib.suppress(AttributeError, TypeError):
         before = vars(target).get(attribute, _MISSING)
         reference = weakref.ref(target)
         if before is _MISSING:
             original = _weakly(reference, getattr(type(target), attribute))
-        setattr(target, attribute, make(original, owner))
+        setattr(target, attribute, make(original, redirect))
         _hooked[:] = [entry for entry in _hooked if entry[0]() is not None]
         _hooked.append((reference, attribute, before))
 
@@ -167,24 +170,37 @@ def _take_back(is_meant: Callable[[Any], bool]) -> None:
     _hooked[:] = reversed(kept)
 
 
-def _text(original: Hook, owner: Job[Any] | None) -> Hook:
+def _text(original: Hook, redirect: Redirect | None) -> Hook:
+    owner, before = redirect or (None, None)
+
     def write(text: Any, /, *args: Any, **kwargs: Any) -> Any:
         if job_write(text, owner):
             return len(text)
+        if before is not None and current_job() is not owner:
+            return before.write(text, *args, **kwargs)
         return original(text, *args, **kwargs)
 
     return _marked(write, original)
 
 
-def _bytes(original: Hook, owner: Job[Any] | None) -> Hook:
+def _bytes(original: Hook, redirect: Redirect | None) -> Hook:
+    owner, before = redirect or (None, None)
+    before = getattr(before, "buffer", None)
+
     def write(data: Any, /, *args: Any, **kwargs: Any) -> Any:
         length = job_write_bytes(data, owner)
-        return original(data, *args, **kwargs) if length is None else length
+        if length is not None:
+            return length
+        if before is not None and current_job() is not owner:
+            return before.write(data, *args, **kwargs)
+        return original(data, *args, **kwargs)
 
     return _marked(write, original)
 
 
-def _flush(original: Hook, owner: Job[Any] | None) -> Hook:
+def _flush(original: Hook, redirect: Redirect | None) -> Hook:
+    owner = redirect.owner if redirect is not None else None
+
     def flush(*args: Any, **kwargs: Any) -> Any:
         job = current_job()
         # In a job there is nothing to flush, since nothing was written; and what others wrote must not be flushed on

@@ -154,14 +154,16 @@ def html(manager: JobManager) -> str:
     if not counts:
         return "<div>No jobs.</div>"
     cell = "text-align:left;padding:2px 10px 2px 0;white-space:nowrap"
-    head = "".join(f'<th style="{cell}">{title}</th>' for title in _HEADER)
+    rows = [row(job) for job in jobs]
+    # The progress column appears when some job has something to put there.
+    columns = [i for i in range(len(_HEADER)) if _HEADER[i] != "progress" or any(fields.progress for fields in rows)]
+    head = "".join(f'<th style="{cell}">{_HEADER[i]}</th>' for i in columns)
     body = []
-    for job in jobs:
-        fields = list(row(job))
+    for job, fields in zip(jobs, rows, strict=True):
         state = f'<span style="color:{colour(job)}">{escape(fields[1])}</span>'
         # The output is the one that may be long: let it be cut by the page and not stretch it.
         cells = [escape(fields[0]), state, *map(escape, fields[2:5]), f"<code>{escape(fields[5])}</code>"]
-        body.append("<tr>" + "".join(f'<td style="{cell}">{field}</td>' for field in cells) + "</tr>")
+        body.append("<tr>" + "".join(f'<td style="{cell}">{cells[i]}</td>' for i in columns) + "</tr>")
     # The classes keep MathJax from reading `$` in a name as mathematics.
     return (
         '<div class="rjobs tex2jax_ignore mathjax_ignore" style="overflow-x:auto">'

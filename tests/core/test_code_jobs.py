@@ -232,3 +232,23 @@ def test_the_same_code_can_run_many_times_at_once(manager):
     jobs = [manager.new("result = n * n\nresult", space) for space in spaces]
     assert [job.get(5) for job in jobs] == [n * n for n in range(50)]
     assert [space["result"] for space in spaces] == [n * n for n in range(50)]
+
+
+def test_many_threads_may_make_code_jobs_at_once(manager):
+    start, failed = threading.Barrier(6), []
+
+    def make(own):
+        start.wait(10)
+        try:
+            for number in range(200):
+                manager.new(f"{own} + {number}", {})
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=make, args=(own,)) for own in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert failed == []
+    assert sum(job.get(10) for job in manager) == sum(own + n for own in range(6) for n in range(200))

@@ -6,6 +6,7 @@ import gc
 import sys
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -293,6 +294,45 @@ def test_waits_that_run_out_leave_nothing_behind(hold):
         with pytest.raises(TimeoutError):
             next(hold.manager.as_completed([job], 0))
     assert sys.getrefcount(job) <= before + 2
+
+
+def test_awaits_that_run_out_leave_nothing_behind(hold, is_gone):
+    job, deaths = hold(), []
+
+    async def give_up():
+        waiting = asyncio.ensure_future(job)
+        deaths.append(is_gone.death_of(waiting))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(waiting, 0)
+
+    for _ in range(10):
+        asyncio.run(give_up())
+    assert [is_gone(death) for death in deaths] == [True] * 10
+    assert job.running()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads what Linux tells of threads")
+@pytest.mark.xfail(strict=True, reason="D14: the thread sleeps until the last deadline that was ever asked for")
+def test_deadlines_that_are_over_leave_no_thread_behind(python):
+    run = python(
+        """
+import pathlib, rjobs, threading
+def timers():
+    names = [task.joinpath("comm").read_text() for task in pathlib.Path("/proc/self/task").iterdir()]
+    return sum(name.startswith("rjobs-timers") for name in names)
+for _ in range(3):
+    with rjobs.JobManager() as manager:
+        manager.options(timeout=1000).submit(int).get(5)
+    del manager
+never = threading.Event()
+for _ in range(50):
+    if not timers():
+        break
+    never.wait(0.01)
+print(timers())
+"""
+    )
+    assert run.stdout == "0\n"
 
 
 def test_the_collector_may_run_at_any_time(manager):

@@ -74,7 +74,7 @@ def launch():
 
 @pytest.fixture
 def check(request):
-    """`check(ending, code, out, err)`: that a program ended by itself, as it meant to, in time, and said nothing else."""
+    """`check(ending, code, out, err)`: that a program ended as it meant to, in time, and said nothing else."""
 
     def check(ending: Ending, code: int, out: str | None = None, err: str = "") -> None:
         note(request.node.name, ending.seconds)

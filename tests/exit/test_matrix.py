@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-# What the jobs do when the program ends. `m` is a manager; `on(f, *args)` starts a job and waits until it says `ready()`.
+# What the jobs do when the program ends. `m` is a manager; `on(f, *args)` starts a job and waits until it is `ready()`.
 JOBS = {
     "no job": "",
     "idle workers": """

@@ -78,9 +78,8 @@ def test_a_job_stays_out_of_what_a_cell_captures(notebook):
 
 
 def test_what_a_job_captures_is_its_own(notebook):
-    job = done(
-        notebook,
-        """%%job
+    notebook(
+        """%%job -q
 from IPython.utils.capture import capture_output
 with capture_output() as captured:
     display('inside')
@@ -90,8 +89,10 @@ with capture_output() as captured:
     display('inside again')
 display('outside')
 print('outside')
-""",
+"""
     )
+    job = notebook["jobs"][0]
+    job.get(timeout=20)
     captured = notebook["captured"]
     assert [output.data["text/plain"] for output in captured.outputs] == ["'inside'", "'inside again'"]
     assert captured.stdout == "inside\n"

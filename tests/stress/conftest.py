@@ -7,12 +7,15 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 import rjobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class Witness(logging.Handler):
