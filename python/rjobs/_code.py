@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from types import CodeType, FrameType, TracebackType
+    from types import CodeType, FrameType
 
 # Frames of modules that say so are ours: `trim` cuts them off.
 __rjobs_internal__ = True
@@ -128,20 +128,3 @@ def _locals(frame: FrameType) -> Mapping[str, Any]:
     # Of a function it is a view of variables that come and go: the job gets a copy of them as they are now.
     is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED
     return dict(frame.f_locals) if is_function else frame.f_locals
-
-
-def trim(exception: BaseException) -> None:
-    """Cut the frames that are ours off the top of an exception's traceback, if any frame is left then."""
-    first = _first_of_user(exception.__traceback__)
-    if first is not None and first is not exception.__traceback__:
-        exception.__traceback__ = first
-
-
-def _first_of_user(traceback: TracebackType | None) -> TracebackType | None:
-    while traceback is not None:
-        names = traceback.tb_frame.f_globals
-        is_asyncio = str(names.get("__name__", "")).partition(".")[0] == "asyncio"
-        if not names.get("__rjobs_internal__") and not is_asyncio:
-            return traceback
-        traceback = traceback.tb_next
-    return None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from rjobs._rjobs import set_striker
+from rjobs.errors import JobKilled
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -13,8 +16,73 @@ __rjobs_internal__ = True
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine that a job returned to its end, in an event loop of its own."""
-    return asyncio.run(_passed_on(coroutine))
+    return _Run(coroutine).run()
 
 
-async def _passed_on(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return await coroutine
+class _Run:
+    """One coroutine in its loop, and how it is killed.
+
+    An exception that is sent to the thread while the loop itself is at work would be swallowed there, and the loop
+    would wait for ever. So while no task is being run the main task is cancelled, as asyncio does it: that ends a wait
+    at once. Only code that runs between two waits is struck directly. A kill that comes while the loop is still being
+    made waits for the main task.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._exc: type[BaseException] | None = None
+
+    def run(self) -> Any:
+        set_striker(self._strike)
+        try:
+            return asyncio.run(self._main())
+        except asyncio.CancelledError as cancelled:
+            if self._exc is None:
+                raise
+            raise self._exc().with_traceback(cancelled.__traceback__) from None
+        finally:
+            set_striker(None)
+            # Asked to run and never begun (a kill came first): it is not to be warned about.
+            self._coroutine.close()
+
+    async def _main(self) -> Any:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._lost)
+        self._task = asyncio.current_task()
+        self._loop = loop
+        if self._exc is not None:
+            raise self._exc
+        return await self._coroutine
+
+    def _strike(self, exc: type[BaseException]) -> bool:
+        """End the run for a kill; False where the thread must be struck directly. Called by the killer."""
+        # First this and then the loop, since the main task does it the other way round.
+        self._exc = exc
+        loop = self._loop
+        if loop is not None and asyncio.current_task(loop) is not None:
+            self._exc = None
+            return False
+        if loop is not None:
+            # Raises when the loop was closed a moment ago.
+            loop.call_soon_threadsafe(self._cancel)
+        # Else the loop is being made: the main task looks first.
+        return True
+
+    def _cancel(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            return
+        # What the main task left behind is being ended, and does not want to.
+        for task in asyncio.all_tasks():
+            task.cancel()
+
+    def _lost(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        exception = context.get("exception")
+        if isinstance(exception, JobKilled) and self._task is not None:
+            # A direct strike that came a moment too late, when the loop had gone on.
+            self._exc = type(exception)
+            self._task.cancel()
+            return
+        loop.default_exception_handler(context)

@@ -114,8 +114,3 @@ _THREADS = __file__.replace("_record.py", "_threads.py")
 def log_error(message: str) -> None:
     """Say to the user what could not be done, as IPython's manager does."""
     logging.getLogger("rjobs").error(message)
-
-
-def exception_in_callback(job: Job[Any], callback: Callable[[Job[Any]], object], exception: BaseException) -> None:
-    """Log what a done-callback raised, as ``concurrent.futures`` does."""
-    logging.getLogger("rjobs.job").error("a done-callback of job %d raised: %r", job.num, callback, exc_info=exception)

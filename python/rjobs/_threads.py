@@ -55,7 +55,3 @@ class WorkerThread(threading.Thread):
 def start_worker(worker: Worker, serial: int) -> None:
     """Start a thread for ``worker``. Raises RuntimeError when the system gives none."""
     _start(WorkerThread(worker, serial))
-
-
-def nothing() -> None:
-    """Do nothing: any bytecode lets an exception that was set for this thread arrive."""

@@ -49,6 +49,8 @@ struct Aim {
     held: u32,
     /// What waits; of several the latest.
     waiting: Option<Py<PyType>>,
+    /// For a job in an event loop: what is asked to end it, in the place of an exception sent to the thread.
+    striker: Option<Py<PyAny>>,
 }
 
 impl Slot {
@@ -85,14 +87,15 @@ impl Slot {
     ///
     /// True when a strike had been sent at the job.
     pub(crate) fn close(&self, _py: Python<'_>) -> bool {
-        let (struck, waiting) = {
+        let (struck, dropped) = {
             let mut aim = self.aim.lock();
             aim.job = None;
             aim.held = 0;
-            (std::mem::take(&mut aim.struck), aim.waiting.take())
+            (
+                std::mem::take(&mut aim.struck),
+                (aim.waiting.take(), aim.striker.take()),
+            )
         };
-        // Outside of the lock: dropping a class may run Python code.
-        drop(waiting);
         if struck {
             // SAFETY: attached, as the token shows; NULL takes back what is pending for this thread, and nobody sets
             // anything new, since the slot is closed.
@@ -100,6 +103,8 @@ impl Slot {
                 ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), std::ptr::null_mut())
             };
         }
+        // Last, and outside of the lock: dropping them may run Python code.
+        drop(dropped);
         struck
     }
 
@@ -122,6 +127,25 @@ impl Slot {
         if let Some((exc, job)) = waiting {
             self.strike(exc.bind(py), job);
         }
+    }
+
+    /// Have `striker(exc)` asked first, or nobody. To be called by the worker itself.
+    pub(crate) fn set_striker(&self, striker: Option<Py<PyAny>>) {
+        let before = std::mem::replace(&mut self.aim.lock().striker, striker);
+        drop(before);
+    }
+
+    /// Who is to be asked first, while `job` runs here.
+    pub(crate) fn striker(&self, py: Python<'_>, job: u64) -> Option<Py<PyAny>> {
+        let aim = self.aim.lock();
+        let striker = aim.striker.as_ref().filter(|_| aim.job == Some(job))?;
+        Some(striker.clone_ref(py))
+    }
+
+    /// It is about to be asked, if `job` still runs here.
+    pub(crate) fn will_be_struck(&self, job: u64) {
+        let mut aim = self.aim.lock();
+        aim.struck |= aim.job == Some(job);
     }
 
     /// True while a strike was sent at `job` and it still runs.

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use super::errors::JobKilled;
 use super::house::{self, House};
 use super::job::Job;
+use super::kill;
 use super::wait::Patience;
 use crate::core::state::State;
 
@@ -105,7 +106,7 @@ fn end_daemons(py: Python<'_>, house: &House) {
         if let Some(job) = slot.job()
             && (is_ending() || !is_keeper(job, house))
         {
-            slot.strike(&class, job);
+            kill::strike(&slot, &class, job);
         }
     }
 }

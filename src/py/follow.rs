@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::job::Job;
@@ -30,6 +31,10 @@ impl Follow {
 impl Follow {
     fn __iter__(me: PyRef<'_, Self>) -> PyRef<'_, Self> {
         me
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.job)
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<String>> {

@@ -11,7 +11,8 @@ use super::errors::{JobKilled, JobTimeout};
 use super::job::Job;
 use super::wait::{Patience, Timeout};
 use crate::core::state::State;
-use crate::interrupt::strike::{self, Slot};
+use crate::interrupt::call;
+use crate::interrupt::strike::{Slot, strike_thread};
 use crate::interrupt::thread;
 
 /// The class that a kill raises; None stands for `JobKilled`.
@@ -31,6 +32,34 @@ pub(crate) fn class_of<'py>(
                 "exc must be an exception class, such as SystemExit: a thread cannot be sent an instance",
             )
         })
+}
+
+/// Have `exc` raised in `job`, if it still runs in `slot`: by its event loop where it has one, else by the thread.
+pub(crate) fn strike(slot: &Slot, exc: &Bound<'_, PyType>, job: u64) -> bool {
+    let py = exc.py();
+    if let Some(striker) = slot.striker(py, job) {
+        // Before it is asked, since the job may end by it at once.
+        slot.will_be_struck(job);
+        // What it raises (the loop was closed meanwhile) means no.
+        let answer = (exc,)
+            .into_pyobject(py)
+            .map(|args| call::call(striker.bind(py), &args, None));
+        if let Ok(Ok(answer)) = answer
+            && answer.is_truthy().unwrap_or(false)
+        {
+            return true;
+        }
+    }
+    slot.strike(exc, job)
+}
+
+/// For a job in an event loop: ask `striker(exc)` to end it; only when that is not true the thread is struck. None: as before.
+#[pyfunction]
+#[pyo3(signature = (striker, /))]
+pub(crate) fn set_striker(striker: Option<Py<PyAny>>) {
+    if let Some(slot) = current::my_slot() {
+        slot.set_striker(striker);
+    }
 }
 
 impl Job {
@@ -62,7 +91,7 @@ impl Job {
             ));
         }
         // Where the slot no longer names the job, it is ending by itself, and nobody is hit.
-        slot.strike(exc, job.record.number());
+        strike(slot, exc, job.record.number());
         Ok(())
     }
 
@@ -137,7 +166,7 @@ impl Deadline {
     /// On the timers' thread: raise `JobTimeout` in the job, if it still runs.
     pub(crate) fn strike(self) {
         // At the end of the interpreter there is nobody to strike.
-        Python::try_attach(|py| self.slot.strike(&py.get_type::<JobTimeout>(), self.job));
+        Python::try_attach(|py| strike(&self.slot, &py.get_type::<JobTimeout>(), self.job));
     }
 }
 
@@ -195,7 +224,7 @@ pub(crate) fn kill_thread(
     if ident == crate::interrupt::thread::ident() {
         return Err(PyErr::from_type(class, "the thread killed itself"));
     }
-    if strike::strike_thread(&class, ident) {
+    if strike_thread(&class, ident) {
         Ok(())
     } else {
         Err(PyValueError::new_err(format!(

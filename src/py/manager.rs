@@ -257,8 +257,10 @@ impl JobManager {
         let idle = Duration::try_from_secs_f64(idle_timeout)
             .unwrap_or(FOR_EVER)
             .min(FOR_EVER);
-        // Before any worker needs it, in `held`.
-        shim::NOTHING.get(py)?;
+        // Before any worker needs them: none is to import.
+        for near in [&shim::NOTHING, &shim::TRIM, &shim::EXCEPTION_IN_CALLBACK] {
+            near.get(py)?;
+        }
         shim::INSTALL_LIFECYCLE.call(py, ())?;
         shim::INSTALL_CAPTURE.call(py, ())?;
         Ok(Self {

@@ -54,7 +54,7 @@ impl Door {
 pub(crate) static START_WORKER: Door = Door::new("rjobs._threads", "start_worker");
 pub(crate) static RUN_COROUTINE: Door = Door::new("rjobs._coroutines", "run_coroutine");
 pub(crate) static PREPARE_CODE: Door = Door::new("rjobs._code", "prepare");
-pub(crate) static TRIM: Door = Door::new("rjobs._code", "trim");
+pub(crate) static TRIM: Door = Door::new("rjobs._near", "trim");
 pub(crate) static COROUTINE: Door = Door::new("types", "CoroutineType");
 pub(crate) static HOOK_STREAMS: Door = Door::new("rjobs._capture", "hook_streams");
 pub(crate) static INSTALL_CAPTURE: Door = Door::new("rjobs._capture", "install");
@@ -75,6 +75,6 @@ pub(crate) static FORMAT_EXCEPTION: Door = Door::new("rjobs._display", "format_e
 pub(crate) static INDEX: Door = Door::new("operator", "index");
 pub(crate) static PRINT: Door = Door::new("builtins", "print");
 pub(crate) static STACK_SIZE: Door = Door::new("threading", "stack_size");
-pub(crate) static NOTHING: Door = Door::new("rjobs._threads", "nothing");
+pub(crate) static NOTHING: Door = Door::new("rjobs._near", "nothing");
 pub(crate) static MAIN_THREAD: Door = Door::new("threading", "main_thread");
-pub(crate) static EXCEPTION_IN_CALLBACK: Door = Door::new("rjobs._record", "exception_in_callback");
+pub(crate) static EXCEPTION_IN_CALLBACK: Door = Door::new("rjobs._near", "exception_in_callback");

@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 
@@ -47,6 +48,34 @@ def hold(manager, single) -> Iterator[Hold]:
     hold = Hold(manager)
     yield hold
     hold.go.set()
+
+
+class Deaf:
+    """Starts jobs that are known to run and that run no Python code until `go()`: no kill lands in them before."""
+
+    def __init__(self, manager: rjobs.JobManager) -> None:
+        self.manager = manager
+        self.locks = []
+
+    def __call__(self) -> rjobs.Job:
+        lock = threading.Lock()
+        assert lock.acquire()
+        self.locks.append(lock)
+        job = self.manager.submit(lock.acquire)
+        while job.state == "queued":
+            time.sleep(0)
+        return job
+
+    def go(self) -> None:
+        while self.locks:
+            self.locks.pop().release()
+
+
+@pytest.fixture
+def deaf(manager) -> Iterator[Deaf]:
+    deaf = Deaf(manager)
+    yield deaf
+    deaf.go()
 
 
 class Watched:

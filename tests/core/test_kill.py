@@ -41,12 +41,6 @@ def spin(started, go):
         pass
 
 
-def deaf(started, go):
-    """Blocks in one call that no kill of this version wakes."""
-    started.set()
-    go.wait(30)
-
-
 def wait(go):
     # On its own: CPython 3.13 takes the end of a loop that ends a try block for outside of it.
     while not go.wait(0.001):
@@ -159,26 +153,52 @@ def test_what_is_no_exception_class_is_refused_and_nobody_is_hit(start, manager,
     assert not job.kill_pending
 
 
-def test_a_kill_without_time_asks_and_returns(start, go):
-    job = start(deaf)
+def test_a_kill_without_time_asks_and_returns(deaf):
+    job = deaf()
     assert job.kill(timeout=0) is False
     assert job.running()
     assert job.kill_pending
-    go.set()
+    deaf.go()
     job.join(5)
-    assert job.state == "killed"
     assert not job.kill_pending
 
 
-def test_where_a_kill_cannot_land_it_says_false(start, go, manager):
-    job = start(deaf)
+def test_where_a_kill_cannot_land_it_says_false(deaf, manager):
+    job = deaf()
     assert job.kill(timeout=0.01) is False
     assert manager.kill(0, 0.01) is False
     assert manager.kill_all(0.01) is False
     assert job.kill_pending
     assert job.state == "running"
-    go.set()
+    deaf.go()
     assert job.kill(5) is True
+
+
+def test_a_kill_lands_when_the_job_is_back_from_a_call_that_blocked(manager):
+    lock, started, after = threading.Lock(), threading.Event(), []
+
+    def work():
+        started.set()
+        with lock:
+            pass
+        after.append(1)
+
+    with lock:
+        job = manager.submit(work)
+        assert started.wait(5)
+        job.kill(0)
+    job.join(5)
+    assert job.state == "killed"
+    assert after == []
+
+
+def test_a_kill_that_found_no_python_code_to_land_in_has_come_to_nothing(deaf, manager):
+    job = deaf()
+    job.kill(0)
+    deaf.go()
+    assert job.get(5) is True
+    assert job.state == "done"
+    assert manager.submit(int).get(5) == 0
 
 
 def test_a_job_that_catches_its_kill_and_goes_on_is_not_killed(start, go):

@@ -1,6 +1,7 @@
 """What rjobs says goes to Python's logging, to loggers under `rjobs`."""
 
 import logging
+import threading
 
 import pytest
 
@@ -106,16 +107,22 @@ def test_a_handler_that_uses_rjobs_does_not_lock_up(handle):
 
 
 @pytest.mark.usefixtures("debug")
-def test_a_handler_that_raises_harms_no_job(handle, monkeypatch):
+@pytest.mark.parametrize("stack_size", [0, 16 * 1024 * 1024])
+def test_a_handler_that_raises_harms_no_job(handle, monkeypatch, stack_size):
     raised = []
     monkeypatch.setattr("sys.unraisablehook", raised.append)
+    before = threading.stack_size(stack_size)
 
     def fail(record):
         raise ValueError(record)
 
     handle(fail)
-    with rjobs.JobManager() as manager:
-        assert [manager.submit(int, str(n)).get(5) for n in range(3)] == [0, 1, 2]
+    try:
+        with rjobs.JobManager() as manager:
+            assert [manager.submit(int, str(n)).get(5) for n in range(3)] == [0, 1, 2]
+    finally:
+        after = threading.stack_size(before)
+    assert after == stack_size
 
 
 def test_without_any_set_up_nothing_is_printed(python):

@@ -173,9 +173,9 @@ def test_who_follows_slowly_misses_what_was_dropped():
     with rjobs.JobManager(output_limit=10) as manager:
 
         def work():
-            print("first")
+            sys.stdout.write("first\n")
             go.wait(10)
-            print("x" * 100)
+            sys.stdout.write("x" * 100 + "\n")
 
         job = manager.submit(work)
         following = job.follow()

@@ -258,13 +258,11 @@ def test_what_ipython_shows_is_one_line_with_number_state_name_and_error(manager
     assert "\n" not in shown(failed)
 
 
-def test_a_kill_that_has_not_landed_is_shown(manager):
-    started, go = threading.Event(), threading.Event()
-    job = manager.submit(lambda: (started.set(), go.wait(10)))
-    assert started.wait(5)
+def test_a_kill_that_has_not_landed_is_shown(deaf):
+    job = deaf()
     job.kill(0)
     assert "kill pending" in shown(job)
-    go.set()
+    deaf.go()
     job.join(5)
     assert "kill pending" not in shown(job)
 

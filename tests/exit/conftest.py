@@ -28,10 +28,10 @@ class Ending:
     seconds: float
 
 
-def run(source: str, *options: str) -> Ending:
-    """Run a program in a fresh interpreter, with nobody at the keyboard."""
+def run_command(*arguments: str) -> Ending:
+    """Run a fresh interpreter, with nobody at the keyboard. Python's warning of forks beside threads (3.12+) is off."""
     began = time.monotonic()
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", *options, "-c", textwrap.dedent(source)]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", *arguments]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANG, check=False
@@ -40,6 +40,11 @@ def run(source: str, *options: str) -> Ending:
         parts = [(part or b"").decode() for part in (expired.stdout, expired.stderr)]
         return Ending(None, *parts, time.monotonic() - began)
     return Ending(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+
+def run(source: str, *options: str) -> Ending:
+    """Run a program."""
+    return run_command(*options, "-c", textwrap.dedent(source))
 
 
 @pytest.fixture(name="run")
@@ -53,6 +58,18 @@ def run_fixture(record_property, request):
         return ending
 
     return timed
+
+
+@pytest.fixture
+def run_file(tmp_path):
+    """`run_file(source, *arguments)`: a program in a file, as `multiprocessing` needs it."""
+
+    def run_file(source: str, *arguments: str) -> Ending:
+        path = tmp_path / "program.py"
+        path.write_text(source)
+        return run_command(str(path), *arguments)
+
+    return run_file
 
 
 def note(name: str, seconds: float) -> None:

@@ -115,7 +115,7 @@ class Work:
     def __init__(self, end):
         self.end = end
 
-    def __call__(self, thing):
+    def __call__(self, _thing):
         if self.end == "failed":
             raise ValueError
         while self.end == "killed":
