@@ -38,8 +38,6 @@ class Job(Generic[_T_co]):
     @property
     def _tb(self) -> str | None: ...
     def _outputs_list(self) -> list[Any]: ...
-    def _hide_next_display(self) -> None: ...
-    def _take_hidden(self) -> bool: ...
     @property
     def state(self) -> str: ...
     @property
@@ -115,7 +113,6 @@ class Job(Generic[_T_co]):
 
 @disjoint_base
 class JobManager:
-
     def __new__(
         cls,
         max_workers: int | None = None,
@@ -198,7 +195,6 @@ class JobManager:
 
 @final
 class ManagerView:
-
     def new(
         self,
         func_or_exp: Callable[..., Any] | str,

@@ -117,20 +117,30 @@ def _hook(target: Any, attribute: str, redirect: Redirect | None, make: Callable
     original = getattr(target, attribute, None)
     if original is None or hasattr(original, "rjobs_original"):
         return
-    tee = _beneath(original)
-    if tee is not None and not hasattr(tee.cell_contents, "rjobs_original"):
-        # IPython sets a `write` of its own for the time of a cell, and then puts back what was there: that is hooked
-        # too, or the hook would be gone with the cell that made the first manager.
-        tee.cell_contents = make(tee.cell_contents, redirect)
     # A stream without an instance dict or weak references is left alone: what jobs print there passes through.
     with contextlib.suppress(AttributeError, TypeError):
-        before = vars(target).get(attribute, _MISSING)
         reference = weakref.ref(target)
-        if before is _MISSING:
-            original = _weakly(reference, getattr(type(target), attribute))
+        tee = _beneath(original)
+        if tee is None:
+            before = vars(target).get(attribute, _MISSING)
+            if before is _MISSING:
+                original = _weakly(reference, getattr(type(target), attribute))
+            setattr(target, attribute, make(original, redirect))
+            _note(reference, attribute, before)
+            return
+        # IPython sets a `write` of its own for the time of a cell, and then puts back what was there: that is hooked
+        # too, or the hook would be gone with the cell that made the first manager. The one on top goes with the cell;
+        # without it a job's text would be stored as the cell's.
+        if not hasattr(tee.cell_contents, "rjobs_original"):
+            before = tee.cell_contents
+            tee.cell_contents = make(before, redirect)
+            _note(reference, attribute, _MISSING if getattr(before, "__self__", None) is target else before)
         setattr(target, attribute, make(original, redirect))
-        _hooked[:] = [entry for entry in _hooked if entry[0]() is not None]
-        _hooked.append((reference, attribute, before))
+
+
+def _note(reference: weakref.ref[Any], attribute: str, before: Any) -> None:
+    _hooked[:] = [entry for entry in _hooked if entry[0]() is not None]
+    _hooked.append((reference, attribute, before))
 
 
 def _weakly(reference: weakref.ref[Any], method: Hook) -> Hook:
@@ -161,11 +171,17 @@ def _take_back(is_meant: Callable[[Any], bool]) -> None:
             kept.append(entry)
             continue
         now = vars(target).get(attribute)
-        if not hasattr(now, "rjobs_original"):
-            continue
-        if before is _MISSING or hasattr(before, "rjobs_original"):
+        on_top = getattr(now, "rjobs_original", None)
+        tee = _beneath(on_top) or _beneath(now)
+        if tee is not None:
+            # In the middle of a cell: IPython's own is on top again, and puts back what was there.
+            setattr(target, attribute, now if on_top is None else on_top)
+            if hasattr(tee.cell_contents, "rjobs_original"):
+                bound = getattr(type(target), attribute).__get__(target) if before is _MISSING else before
+                tee.cell_contents = bound
+        elif on_top is not None and before is _MISSING:
             delattr(target, attribute)
-        else:
+        elif on_top is not None:
             setattr(target, attribute, before)
     _hooked[:] = reversed(kept)
 

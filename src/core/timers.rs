@@ -1,15 +1,12 @@
-//! Deadlines: one thread that sleeps until the next of them, started by the first, and gone a while after the last.
+//! Deadlines: one thread that sleeps until the next of them, started by the first, and gone with the last.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::sync::{Condvar, Mutex};
-
-/// How long the thread stays without a deadline: starting one costs more than many short jobs. The number is arbitrary.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// Calls `fire` with each `T` when its time has come, on the timers' own thread.
 pub struct Timers<T> {
@@ -107,15 +104,7 @@ impl<T: Send + 'static> Timers<T> {
 impl<T> Shared<T> {
     fn run(&self) {
         let mut due = self.due.lock();
-        loop {
-            let Some(first) = due.by_time.keys().next().copied() else {
-                let (back, is_over) = self.changed.wait_until(due, Some(Instant::now() + LINGER));
-                due = back;
-                if is_over && due.by_time.is_empty() {
-                    break;
-                }
-                continue;
-            };
+        while let Some(first) = due.by_time.keys().next().copied() {
             if first.0 > Instant::now() {
                 due = self.changed.wait_until(due, Some(first.0)).0;
             } else if let Some(item) = due.by_time.remove(&first) {

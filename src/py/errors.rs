@@ -37,6 +37,11 @@ pub(crate) fn closed() -> PyErr {
     )
 }
 
+/// The interpreter ends.
+pub(crate) fn at_the_end() -> PyErr {
+    ManagerClosed::new_err("the interpreter is ending and takes no new jobs")
+}
+
 /// The process was forked, and the manager's threads are not in this one.
 pub(crate) fn of_the_parent() -> PyErr {
     ManagerClosed::new_err(

@@ -68,7 +68,6 @@ pub(crate) struct Extras {
     pub(crate) outputs: Option<Py<PyList>>,
     /// The classes that kills asked for. All are kept until the job has ended: the thread's state may hold one.
     pub(crate) kills: Vec<Py<PyType>>,
-    pub(crate) hide_display: bool,
 }
 
 impl Job {

@@ -351,17 +351,4 @@ impl Job {
     fn _repr_html_<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         shim::JOB_HTML.call(me.py(), (me,))
     }
-
-    /// For `%job -q`: show nothing the next time this job is displayed.
-    fn _hide_next_display(&self) {
-        self.with_extras(|extras| extras.hide_display = true);
-    }
-
-    /// Whether to show nothing, this once.
-    fn _take_hidden(&self) -> bool {
-        let mut held = self.held.lock();
-        held.extras
-            .as_mut()
-            .is_some_and(|extras| std::mem::take(&mut extras.hide_display))
-    }
 }

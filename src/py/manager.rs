@@ -136,6 +136,9 @@ impl JobManager {
         options: &Options,
     ) -> PyResult<Bound<'py, Job>> {
         self.house.check()?;
+        if exit::is_ending() {
+            return Err(errors::at_the_end());
+        }
         let work = Work {
             callable: blueprint.callable.unbind(),
             args: blueprint.args.unbind(),

@@ -33,8 +33,9 @@ class Hold:
 
         def held():
             started.set()
-            while not self.go.wait(0.001):
-                pass
+            # Not `go.wait`: a kill of this version may land in the midst of the standard library's locking.
+            while not self.go.is_set():
+                time.sleep(0.001)
             return value
 
         job = (on or self.manager).options(**options).submit(held)

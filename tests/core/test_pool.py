@@ -11,6 +11,8 @@ import pytest
 
 import rjobs
 
+FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
 
 def test_a_new_manager_has_no_thread():
     before = threading.active_count()
@@ -150,10 +152,36 @@ def test_thread_locals_stay_with_the_worker(single):
     assert [single.submit(count).get(5) for _ in range(3)] == [1, 2, 3]
 
 
-def test_the_stack_size_of_other_threads_is_as_before(manager):
-    before = threading.stack_size()
+@pytest.fixture
+def stack_size():
+    """Sets the stack size of new threads, and gives it back (asking for it sets it to 0)."""
+    yield threading.stack_size
+    threading.stack_size(0)
+
+
+@pytest.mark.parametrize("own", [0, 512 * 1024, 16 * 1024 * 1024])
+def test_the_programs_own_stack_size_stays(manager, stack_size, own):
+    stack_size(own)
     assert manager.submit(int).get(5) == 0
-    assert threading.stack_size() == before
+    assert stack_size() == own
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="C19: reading and setting the size is not one step there")
+def test_it_stays_however_many_threads_make_workers(stack_size):
+    start = threading.Barrier(8)
+
+    def make():
+        start.wait(10)
+        for _ in range(50):
+            with rjobs.JobManager() as manager:
+                manager.submit(int).get(10)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert stack_size() == 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -25,8 +26,8 @@ def held(manager):
 
     def wait():
         started.set()
-        while not go.wait(0.001):
-            pass
+        while not go.is_set():
+            time.sleep(0.001)
 
     job = manager.submit(wait)
     assert started.wait(5)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import TryNext
 
-from rjobs import current_job
+from rjobs import _capture, current_job
 from rjobs._rjobs import job_write
 
 if TYPE_CHECKING:
@@ -53,13 +53,20 @@ def install(shell: Any, patches: Patches) -> None:
     patches.set(shell, "set_next_input", next_input_to_job)
     patches.set(shell, "run_cell", run_cell_of_cells)
     shell.set_hook("show_in_pager", _page, 0)
+    # IPython 9 sets a `write` of its own on the streams for every cell, which would store a job's text as the cell's.
+    shell.events.register("pre_run_cell", _hook_streams)
     _install_at_prompt(patches)
 
 
 def uninstall(shell: Any) -> None:
     """Take back what is not a plain attribute."""
+    shell.events.unregister("pre_run_cell", _hook_streams)
     dispatcher = shell.hooks.show_in_pager
     dispatcher.chain = [entry for entry in dispatcher.chain if getattr(entry[1], "__func__", None) is not _page]
+
+
+def _hook_streams(_info: Any = None) -> None:
+    _capture.hook_streams()
 
 
 def _page(_shell: Any, data: Any, *_args: Any, **_kwargs: Any) -> None:
