@@ -1,6 +1,6 @@
 //! The core's log records in Python's `logging`, under `rjobs.*`.
 
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 use pyo3::prelude::*;
 use pyo3_log::{Caching, Logger};
 
@@ -18,6 +18,15 @@ pub(crate) fn install(py: Python<'_>) {
     });
     // A second import (a reload of the module) finds the logger in place.
     let _ = logger.map(Logger::install);
+}
+
+/// Write a record. What a handler raises is shown as Python shows what a `__del__` raises: pyo3-log leaves it set, where the
+/// next call would fall over it.
+pub(crate) fn tell(py: Python<'_>, level: Level, target: &str, message: std::fmt::Arguments<'_>) {
+    log::log!(target: target, level, "{message}");
+    if let Some(error) = PyErr::take(py) {
+        error.write_unraisable(py, None);
+    }
 }
 
 /// Panic, as a fault in rjobs would: for the tests.

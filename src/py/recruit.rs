@@ -1,20 +1,23 @@
 //! Starting a worker's thread.
 
+use ::log::Level;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use super::held::held;
 use super::house::House;
-use super::shim;
 use super::worker::Worker;
+use super::{log, shim};
 use std::sync::Arc;
 
 /// Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
-/// default recursion limit, 8 MiB do not. It is address space only, until it is used.
-const STACK_SIZE: usize = 16 * 1024 * 1024;
+/// default recursion limit, 8 MiB do not. It is address space only, until it is used. A little more than 16 MiB, so that it
+/// is told from a size that a program chose itself.
+const STACK_SIZE: usize = 16 * 1024 * 1024 + 64 * 1024;
 
-/// How many threads are being started, and the program's own stack size for threads, to be set again after the last.
+/// How many threads are being started, and the program's own stack size for threads, to be set again after the last. Kept
+/// from then on: without the GIL one thread may read our size in the moment before another sets the program's again.
 static STARTING: Mutex<(usize, Option<usize>)> = Mutex::new((0, None));
 
 /// What came of it.
@@ -46,15 +49,26 @@ pub(crate) fn recruit(py: Python<'_>, house: &Arc<House>) -> Recruited {
     if !error.is_instance_of::<PyException>(py) {
         return Recruited::Yes(Err(error));
     }
-    log::warn!(target: "rjobs::pool", "no thread for another worker: {error}");
+    log::tell(
+        py,
+        Level::Warn,
+        "rjobs::pool",
+        format_args!("no thread for another worker: {error}"),
+    );
     Recruited::Yes(Ok(()))
 }
 
 fn start(py: Python<'_>, worker: &Bound<'_, Worker>) -> PyResult<()> {
     let serial = worker.get().serial();
-    let _roomy = Roomy::set(py)?;
+    let roomy = Roomy::set(py)?;
     shim::START_WORKER.call(py, (worker, serial))?;
-    log::debug!(target: "rjobs::pool", "worker {serial} started");
+    drop(roomy);
+    log::tell(
+        py,
+        Level::Debug,
+        "rjobs::pool",
+        format_args!("worker {serial} started"),
+    );
     Ok(())
 }
 
@@ -79,11 +93,7 @@ impl Drop for Roomy<'_> {
         let before = {
             let mut starting = STARTING.lock();
             starting.0 -= 1;
-            if starting.0 == 0 {
-                starting.1.take()
-            } else {
-                None
-            }
+            if starting.0 == 0 { starting.1 } else { None }
         };
         if let Some(before) = before {
             // Cannot fail: it was the size before.

@@ -11,8 +11,6 @@ import pytest
 
 import rjobs
 
-FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
-
 
 @pytest.fixture
 def go():
@@ -253,7 +251,6 @@ def test_a_kill_reaches_code(manager, go):
     assert code.state == "killed"
 
 
-@pytest.mark.skipif(FREE_THREADED, reason="C17: the kill lands in asyncio's own code, which swallows it")
 def test_a_kill_reaches_coroutines(manager, go):
     running = threading.Event()
 
@@ -268,6 +265,62 @@ def test_a_kill_reaches_coroutines(manager, go):
     assert coroutine.state == "killed"
     with pytest.raises(rjobs.JobKilled):
         coroutine.get()
+
+
+def test_kills_of_coroutines_never_go_astray_in_asyncio(manager, go):
+    for _ in range(30):
+        running = threading.Event()
+
+        async def forever(running=running):
+            running.set()
+            for _ in iter(go.is_set, True):
+                await asyncio.sleep(0)
+
+        job = manager.submit(forever)
+        assert running.wait(5)
+        assert job.kill()
+        assert job.state == "killed"
+
+
+def test_a_coroutine_that_waits_is_ended_and_cleans_up(manager):
+    running, steps = threading.Event(), []
+
+    async def wait():
+        try:
+            running.set()
+            await asyncio.sleep(100)
+        finally:
+            await asyncio.sleep(0)
+            steps.append("cleaned")
+
+    job = manager.submit(wait)
+    assert running.wait(5)
+    assert job.kill()
+    assert job.state == "killed"
+    assert steps == ["cleaned"]
+
+
+def test_a_coroutine_can_be_ended_by_another_exception(manager):
+    running = threading.Event()
+
+    async def wait():
+        running.set()
+        await asyncio.sleep(100)
+
+    job = manager.submit(wait)
+    assert running.wait(5)
+    assert job.kill(exc=ValueError)
+    assert job.state == "killed"
+    assert type(job.exception()) is ValueError
+
+
+def test_code_with_await_can_be_ended(manager):
+    running = threading.Event()
+    code = "import asyncio\nrunning.set()\nawait asyncio.sleep(100)"
+    job = manager.new(code, {"running": running})
+    assert running.wait(5)
+    assert job.kill()
+    assert job.state == "killed"
 
 
 def test_waking_up_from_a_short_sleep_it_finds_the_kill(manager):

@@ -312,7 +312,6 @@ def test_awaits_that_run_out_leave_nothing_behind(hold, is_gone):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads what Linux tells of threads")
-@pytest.mark.xfail(strict=True, reason="D14: the thread sleeps until the last deadline that was ever asked for")
 def test_deadlines_that_are_over_leave_no_thread_behind(python):
     run = python(
         """

@@ -1,5 +1,6 @@
 """`timeout=`: a run that takes too long is ended as by a kill."""
 
+import asyncio
 import threading
 import time
 
@@ -50,6 +51,16 @@ def test_code_can_time_out_too(manager):
     job = manager.new("while True: pass", {}, timeout=0.02)
     job.join(10)
     assert job.state == "timed_out"
+
+
+def test_a_coroutine_can_time_out_too(manager):
+    async def wait():
+        await asyncio.sleep(100)
+
+    job = manager.new(wait, timeout=0.02)
+    job.join(10)
+    assert job.state == "timed_out"
+    assert isinstance(job.exception(), rjobs.JobTimeout)
 
 
 def test_a_run_in_time_is_left_alone(manager):
