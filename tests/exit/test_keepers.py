@@ -199,8 +199,6 @@ def test_what_main_printed_and_did_not_flush_comes_out(run, check):
 
 def test_developer_mode_has_nothing_to_add(run, check):
     source = """
-        for _ in range(3):
-            m.submit(endless)
         m.options(timeout=1000).submit(endless)
         m.submit(int).get()
         m.new("1 + 1").get()
