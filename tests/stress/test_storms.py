@@ -161,11 +161,12 @@ def test_many_managers_come_and_go_under_kills(hammering, crew):
 def test_jobs_that_kill_each_other_all_end(crew, switching):
     for _ in range(20):
         manager = crew(4)
-        ready = threading.Barrier(5)
         jobs: list[rjobs.Job] = []
 
-        def fight(me, ready=ready, jobs=jobs):
-            ready.wait(10)
+        def fight(me, jobs=jobs):
+            # No lock in here: a kill would leave it locked.
+            while len(jobs) < 4:
+                sleep(0)
             while True:
                 for job in jobs:
                     if job is not jobs[me]:
@@ -173,7 +174,6 @@ def test_jobs_that_kill_each_other_all_end(crew, switching):
                 sleep(0)
 
         jobs.extend(manager.submit(fight, me) for me in range(4))
-        ready.wait(10)
         dead = list(itertools.islice(manager.as_completed(jobs, 10), 3))
         # The last one left has nobody who would kill it.
         assert manager.kill_all(5)
