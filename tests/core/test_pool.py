@@ -11,8 +11,6 @@ import pytest
 
 import rjobs
 
-FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
-
 
 def test_a_new_manager_has_no_thread():
     before = threading.active_count()
@@ -166,7 +164,6 @@ def test_the_programs_own_stack_size_stays(manager, stack_size, own):
     assert stack_size() == own
 
 
-@pytest.mark.skipif(FREE_THREADED, reason="C19: reading and setting the size is not one step there")
 def test_it_stays_however_many_threads_make_workers(stack_size):
     start = threading.Barrier(8)
 

@@ -238,7 +238,8 @@ def test_many_threads_that_print_through_a_hooked_stream_lose_nothing(crew, monk
 
     def chat(name):
         for number in range(lines):
-            print(name, number)
+            # Not print, which writes a line in pieces.
+            sys.stdout.write(f"{name} {number}\n")
 
     threads = [threading.Thread(target=chat, args=(f"thread{index}",)) for index in range(4)]
     for thread in threads:

@@ -207,7 +207,8 @@ def test_a_storm_of_kills_of_jobs_that_submit_leaves_the_pool_whole(crew, hammer
             sleep(0)
         for _ in range(random.randrange(50)):
             sleep(0)
-        assert job.kill(20)
+        # A finalizer may swallow it (see Witness); then again.
+        assert any(job.kill(2) for _ in range(5))
         assert job.state == "killed"
     assert inner.wait(timeout=20).not_done == []
     # Neither too many nor too few: so many jobs can run at once, and no more.
