@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 KINDS = ("lint", "types", "rust", "pytest")
+# Each test has its own time-out; this one is for a process that hangs when it exits.
+PYTEST_SECONDS = 1200
 PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts")
 
 Stage = tuple[str, "Callable[[], None]"]
@@ -67,7 +69,7 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
         if env != primary:
             env.ensure("test")
             env.build(quick=True)
-        env.run(env.python, "-m", "pytest", *(extra or ["-q"]))
+        env.run(env.python, "-m", "pytest", *(extra or ["-q"]), timeout=PYTEST_SECONDS)
 
     found = {primary.tag: primary.base} if this_only else interpreters.find()
     for tag in () if this_only else interpreters.WANTED:
@@ -86,7 +88,7 @@ def run(stages: Iterator[Stage]) -> list[str]:
         started = time.monotonic()
         try:
             stage()
-        except (subprocess.CalledProcessError, OSError) as error:
+        except (subprocess.SubprocessError, OSError) as error:
             failed.append(name)
             print(f"{name}: {error}", file=sys.stderr, flush=True)
         verdict = "FAILED" if name in failed else "ok"

@@ -71,9 +71,15 @@ class Env:
             variables |= QUICK_BUILD
         return variables
 
-    def run(self, *command: object, quick: bool = False) -> None:
-        """Run a command of this environment in the project's folder; raises CalledProcessError when it fails."""
-        subprocess.run([str(part) for part in command], cwd=ROOT, env=self.variables(quick=quick), check=True)
+    def run(self, *command: object, timeout: float | None = None) -> None:
+        """Run a command of this environment in the project's folder.
+
+        Raises:
+            subprocess.CalledProcessError: it failed.
+            subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was killed.
+        """
+        parts = [str(part) for part in command]
+        subprocess.run(parts, cwd=ROOT, env=self.variables(), check=True, timeout=timeout)
 
     def ensure(self, *extras: str) -> None:
         """Make it where it is missing or broken, and install what building and the extras ask for and it lacks."""

@@ -147,7 +147,9 @@ def _weakly(reference: weakref.ref[Any], method: Hook) -> Hook:
     """Make a bound method that does not keep its object alive: a file that nobody holds is closed, and so flushed."""
 
     def bound(*args: Any, **kwargs: Any) -> Any:
-        return method(reference(), *args, **kwargs)
+        target = reference()
+        # None where the stream dies in a cycle of garbage, and its finalizer flushes: there is nothing left to call.
+        return None if target is None else method(target, *args, **kwargs)
 
     return functools.update_wrapper(bound, method, updated=())
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod as_completed;
 pub(crate) mod current;
+mod ending;
 pub(crate) mod errors;
 pub(crate) mod exit;
 pub(crate) mod follow;

@@ -16,7 +16,7 @@ use super::job::Job;
 use super::kill::Deadline;
 use super::outcome::Outcome;
 use super::work::Work;
-use super::{exit, held, shim, streams};
+use super::{ending, exit, streams};
 use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
@@ -214,7 +214,7 @@ impl Shift<'_> {
         self.note_cpu(job, ended.at);
         let (state, outcome) = match ended.result {
             Ok(value) => (State::Done, Outcome::Value(value)),
-            Err(exception) => judge(bound, exception.bind(py), ended.struck),
+            Err(exception) => ending::judge(bound, exception.bind(py), ended.struck),
         };
         work.release(py);
         Job::end_running(bound, state, outcome, ended.at);
@@ -267,6 +267,7 @@ impl Shift<'_> {
                     .add(Instant::now().checked_add(timeout)?, deadline),
             )
         });
+        let mut coroutine = None;
         let result = if let Some(Err(error)) = &deadline {
             let message = format!(
                 "{} got no thread to watch its timeout: {error}",
@@ -276,7 +277,7 @@ impl Shift<'_> {
         } else {
             let (callable, args) = (work.callable.bind(py), work.args.bind(py));
             let result = call::call(callable, args, work.kwargs.as_ref().map(|kw| kw.bind(py)));
-            result.and_then(finish_coroutine)
+            result.and_then(|result| ending::finish_coroutine(result, &mut coroutine))
         };
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);
@@ -286,6 +287,9 @@ impl Shift<'_> {
             && job.house.is_here()
         {
             job.house.timers.remove(key);
+        }
+        if let (Err(_), Some(coroutine)) = (&result, coroutine) {
+            ending::close(&coroutine);
         }
         drop(inside);
         Some(Ended {
@@ -317,70 +321,4 @@ impl Shift<'_> {
         self.read_cpu(ended);
         job.record.set_cpu(self.cpu.saturating_sub(at_start));
     }
-}
-
-/// A coroutine function is run to its end, in an event loop of its own: `new(async_function)` works.
-fn finish_coroutine(
-    result: Bound<'_, PyAny>,
-) -> Result<Bound<'_, PyAny>, Bound<'_, PyBaseException>> {
-    let py = result.py();
-    let is_coroutine = shim::COROUTINE
-        .get_type(py)
-        .is_ok_and(|kind| result.get_type().is(kind));
-    if !is_coroutine {
-        return Ok(result);
-    }
-    // Held: a kill in the middle of importing asyncio would leave it broken for the process.
-    let run = held::undisturbed(py, || shim::RUN_COROUTINE.get(py).cloned())
-        .map_err(|error| error.into_value(py).into_bound(py))?;
-    let args = (result,)
-        .into_pyobject(py)
-        .map_err(|error| error.into_value(py).into_bound(py))?;
-    call::call(&run, &args, None)
-}
-
-/// State and outcome of a job that left with an exception.
-fn judge(
-    job: &Bound<'_, Job>,
-    exception: &Bound<'_, PyBaseException>,
-    struck: bool,
-) -> (State, Outcome) {
-    let py = job.py();
-    let state = job.get().verdict(exception, struck);
-    if state != State::Failed {
-        explain(job, exception, state);
-    }
-    // The frames of the code runner and of the event loop are not the job's: the traceback begins with the user's code.
-    if let Err(error) = shim::TRIM.call(py, (exception,)) {
-        error.write_unraisable(py, None);
-    }
-    (state, Outcome::raised(exception))
-}
-
-/// An exception that was sent comes without arguments: say what happened.
-fn explain(job: &Bound<'_, Job>, exception: &Bound<'_, PyBaseException>, state: State) {
-    let py = job.py();
-    let args = pyo3::intern!(py, "args");
-    let is_bare = exception
-        .getattr(args)
-        .and_then(|args| args.is_empty())
-        .unwrap_or(false);
-    let is_ours = exception
-        .as_any()
-        .is_instance_of::<super::errors::JobKilled>();
-    if !(is_bare && is_ours) {
-        return;
-    }
-    let title = job.get().title(py);
-    let message = match (state, job.get().timeout) {
-        (State::TimedOut, Some(timeout)) => {
-            format!(
-                "{title} ran longer than its timeout of {} s",
-                timeout.as_secs_f64()
-            )
-        }
-        _ => format!("{title} was killed"),
-    };
-    // Cannot fail: every BaseException takes a tuple here.
-    let _ = exception.setattr(args, (message,));
 }

@@ -1,0 +1,95 @@
+//! What happens to a job between the return of its call and its end: coroutines are run, exceptions judged.
+
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::job::Job;
+use super::outcome::Outcome;
+use super::{held, shim};
+use crate::core::state::State;
+use crate::interrupt::call;
+
+/// Close a coroutine: one that never began is not to be warned about, and one that ended does not mind.
+pub(crate) fn close(coroutine: &Bound<'_, PyAny>) {
+    let py = coroutine.py();
+    let closed = coroutine
+        .getattr(pyo3::intern!(py, "close"))
+        .and_then(|close| {
+            call::call(&close, &PyTuple::empty(py), None)
+                .map_err(|error| PyErr::from_value(error.into_any()))
+        });
+    if let Err(error) = closed {
+        error.write_unraisable(py, Some(coroutine));
+    }
+}
+
+/// A coroutine function is run to its end, in an event loop of its own: `new(async_function)` works.
+///
+/// It is left in `coroutine`, for who has to close it when a strike came before its loop did.
+pub(crate) fn finish_coroutine<'py>(
+    result: Bound<'py, PyAny>,
+    coroutine: &mut Option<Bound<'py, PyAny>>,
+) -> Result<Bound<'py, PyAny>, Bound<'py, PyBaseException>> {
+    let py = result.py();
+    let is_coroutine = shim::COROUTINE
+        .get_type(py)
+        .is_ok_and(|kind| result.get_type().is(kind));
+    if !is_coroutine {
+        return Ok(result);
+    }
+    *coroutine = Some(result.clone());
+    // Held: a kill in the middle of importing asyncio would leave it broken for the process.
+    let run = held::undisturbed(py, || shim::RUN_COROUTINE.get(py).cloned())
+        .map_err(|error| error.into_value(py).into_bound(py))?;
+    let args = (result,)
+        .into_pyobject(py)
+        .map_err(|error| error.into_value(py).into_bound(py))?;
+    call::call(&run, &args, None)
+}
+
+/// State and outcome of a job that left with an exception.
+pub(crate) fn judge(
+    job: &Bound<'_, Job>,
+    exception: &Bound<'_, PyBaseException>,
+    struck: bool,
+) -> (State, Outcome) {
+    let py = job.py();
+    let state = job.get().verdict(exception, struck);
+    if state != State::Failed {
+        explain(job, exception, state);
+    }
+    // The frames of the code runner and of the event loop are not the job's: the traceback begins with the user's code.
+    if let Err(error) = shim::TRIM.call(py, (exception,)) {
+        error.write_unraisable(py, None);
+    }
+    (state, Outcome::raised(exception))
+}
+
+/// An exception that was sent comes without arguments: say what happened.
+fn explain(job: &Bound<'_, Job>, exception: &Bound<'_, PyBaseException>, state: State) {
+    let py = job.py();
+    let args = pyo3::intern!(py, "args");
+    let is_bare = exception
+        .getattr(args)
+        .and_then(|args| args.is_empty())
+        .unwrap_or(false);
+    let is_ours = exception
+        .as_any()
+        .is_instance_of::<super::errors::JobKilled>();
+    if !(is_bare && is_ours) {
+        return;
+    }
+    let title = job.get().title(py);
+    let message = match (state, job.get().timeout) {
+        (State::TimedOut, Some(timeout)) => {
+            format!(
+                "{title} ran longer than its timeout of {} s",
+                timeout.as_secs_f64()
+            )
+        }
+        _ => format!("{title} was killed"),
+    };
+    // Cannot fail: every BaseException takes a tuple here.
+    let _ = exception.setattr(args, (message,));
+}
