@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rjobs._rjobs import set_striker
-from rjobs.errors import JobKilled
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -33,6 +32,8 @@ class _Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._exc: type[BaseException] | None = None
+        # What was sent to the thread.
+        self._sent: set[type[BaseException]] = set()
 
     def run(self) -> Any:
         set_striker(self._strike)
@@ -63,6 +64,7 @@ class _Run:
         loop = self._loop
         if loop is not None and asyncio.current_task(loop) is not None:
             self._exc = None
+            self._sent.add(exc)
             return False
         if loop is not None:
             # Raises when the loop was closed a moment ago.
@@ -80,7 +82,7 @@ class _Run:
 
     def _lost(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         exception = context.get("exception")
-        if isinstance(exception, JobKilled) and self._task is not None:
+        if type(exception) in self._sent and self._task is not None:
             # A direct strike that came a moment too late, when the loop had gone on.
             self._exc = type(exception)
             self._task.cancel()
