@@ -82,7 +82,7 @@ class _Run:
 
     def _lost(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         exception = context.get("exception")
-        if type(exception) in self._sent and self._task is not None:
+        if exception is not None and type(exception) in self._sent and self._task is not None:
             # A direct strike that came a moment too late, when the loop had gone on.
             self._exc = type(exception)
             self._task.cancel()
