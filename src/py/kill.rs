@@ -62,6 +62,16 @@ pub(crate) fn set_striker(striker: Option<Py<PyAny>>) {
     }
 }
 
+/// Strike the thread that runs `job`, if it still does, whoever else could be asked.
+#[pyfunction]
+#[pyo3(signature = (job, exc, /))]
+pub(crate) fn strike_now(job: &Bound<'_, Job>, exc: &Bound<'_, PyType>) -> bool {
+    let job = job.get();
+    job.slot
+        .get()
+        .is_some_and(|slot| slot.strike(exc, job.record.number()))
+}
+
 impl Job {
     /// Ask for its end: a queued job never runs, a running one is struck. Does not wait. An error only in the job itself,
     /// where the exception is raised at once.

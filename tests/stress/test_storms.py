@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import random
@@ -32,6 +33,11 @@ def raises():
     raise LookupError
 
 
+async def naps():
+    for _ in range(5):
+        await asyncio.sleep(0.0001)
+
+
 def submits(manager):
     """A job that has others done, and waits for one of them."""
     jobs = [manager.submit(spin, 10) for _ in range(3)]
@@ -45,7 +51,7 @@ def kills(manager):
 
 
 def mixed(manager, rng):
-    kind = rng.choice([spin, wait_a_little, raises, submits, kills, max])
+    kind = rng.choice([spin, wait_a_little, raises, naps, submits, kills, max])
     if kind in (submits, kills):
         return manager.submit(kind, manager)
     if kind is max:
