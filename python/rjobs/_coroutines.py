@@ -37,6 +37,7 @@ class _Run:
         self._task: asyncio.Task[Any] | None = None
         self._exc: type[BaseException] | None = None
         self._cancelled = False
+        self._timer: threading.Timer | None = None
         self._job = current_job()
         # What was sent to the thread.
         self._sent: set[type[BaseException]] = set()
@@ -72,10 +73,11 @@ class _Run:
         if loop is not None:
             # Raises when the loop was closed a moment ago.
             loop.call_soon_threadsafe(self._cancel)
-            if asyncio.current_task(loop) is not None:
-                insisting = threading.Timer(_PATIENCE, self._insist, [exc])
-                insisting.daemon = True
-                insisting.start()
+            waits = self._timer is not None and self._timer.is_alive()
+            if asyncio.current_task(loop) is not None and not waits:
+                self._timer = threading.Timer(_PATIENCE, self._insist, [exc])
+                self._timer.daemon = True
+                self._timer.start()
         # Else the loop is being made: the main task looks first.
         return True
 
