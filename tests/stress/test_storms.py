@@ -143,33 +143,6 @@ def test_a_long_storm_of_ends_leaves_every_job_ended(crew, hammering, switching)
     assert set(seen) == ENDS
 
 
-def test_a_coroutine_job_that_is_killed_a_thousand_times_ends_once_and_takes_no_thread_each(crew):
-    manager = crew(1)
-    started = threading.Event()
-
-    async def stubborn():
-        while True:
-            try:
-                started.set()
-                await asyncio.sleep(1)
-                spin(200_000)
-            except BaseException:
-                if enough:
-                    raise
-
-    enough = False
-    job = manager.submit(stubborn)
-    assert started.wait(10)
-    most = before = threading.active_count()
-    for _ in range(1_000):
-        job.kill(0)
-        most = max(most, threading.active_count())
-    enough = True
-    assert any(job.kill(2) for _ in range(5))
-    assert job.state == "killed"
-    assert most < before + 20
-
-
 def test_many_managers_come_and_go_under_kills(hammering, crew):
     managers: list[rjobs.JobManager] = []
 
