@@ -10,11 +10,16 @@ A stage that fails does not keep the others from running; the exit code is 1 whe
 from __future__ import annotations
 
 import argparse
+import functools
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING
 
 import envs
 import interpreters
@@ -65,25 +70,48 @@ def rust(env: envs.Env) -> Iterator[Stage]:
 def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[Stage]:
     """The Python tests, on every interpreter found or on this one alone."""
 
-    def test(env: envs.Env) -> None:
+    def test(env: envs.Env, output: IO[str] | None) -> None:
         if env != primary:
             env.ensure("test")
             env.build(quick=True)
-        command = [env.python, "-m", "pytest", *(extra or ["-q"])]
+        command = [env.python, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{env.tag}", *(extra or ["-q"])]
         try:
-            env.run(*command, timeout=PYTEST_SECONDS)
+            env.run(*command, timeout=PYTEST_SECONDS, output=output)
         except subprocess.CalledProcessError:
             # The races are run for real, and so is the machine: what fails on a busy one must fail alone as well.
-            print("some tests failed (see above): once more, those alone", flush=True)
-            env.run(*command, "--last-failed", "--last-failed-no-failures", "none", timeout=PYTEST_SECONDS)
+            print(f"{env.tag}: some tests failed (see there): once more, those alone", file=output, flush=True)
+            again = ("--last-failed", "--last-failed-no-failures", "none")
+            env.run(*command, *again, timeout=PYTEST_SECONDS, output=output)
 
-    found = {primary.tag: primary.base} if this_only else interpreters.find()
-    for tag in () if this_only else interpreters.WANTED:
+    if this_only:
+        yield f"pytest on {primary.tag}", lambda: test(primary, None)
+        return
+    found = interpreters.find()
+    for tag in interpreters.WANTED:
         if tag not in found:
             print(f"CPython {tag} is not on this machine: its tests are skipped", flush=True)
-    for tag, base in found.items():
-        env = primary if tag == primary.tag else envs.Env(tag, base)
-        yield f"pytest on {tag}", lambda env=env: test(env)
+    environments = [primary if tag == primary.tag else envs.Env(tag, base) for tag, base in found.items()]
+    yield from side_by_side(environments, test)
+
+
+def side_by_side(environments: list[envs.Env], test: Callable[[envs.Env, IO[str]], None]) -> Iterator[Stage]:
+    """As many at a time as the machine has processors; what each prints is shown in one piece, in their order."""
+
+    def show(running: Future[None], output: IO[str]) -> None:
+        try:
+            running.result()
+        finally:
+            output.seek(0)
+            print(output.read(), flush=True)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool, ExitStack() as files:
+        stages = []
+        for env in environments:
+            file = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+            output = files.enter_context(file)
+            running = pool.submit(test, env, output)
+            stages.append((f"pytest on {env.tag}", functools.partial(show, running, output)))
+        yield from stages
 
 
 def run(stages: Iterator[Stage]) -> list[str]:

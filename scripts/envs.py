@@ -16,6 +16,7 @@ import sysconfig
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import interpreters
 
@@ -24,7 +25,11 @@ VENVS = ROOT / ".venv"
 TARGET = ROOT / "target"
 
 # The release build optimises across crates, which takes a minute. Test builds do without: same code, same checks.
-QUICK_BUILD = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
+QUICK_BUILD = {
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+}
 
 
 def requirements(*extras: str) -> set[str]:
@@ -71,15 +76,16 @@ class Env:
             variables |= QUICK_BUILD
         return variables
 
-    def run(self, *command: object, timeout: float | None = None) -> None:
-        """Run a command of this environment in the project's folder.
+    def run(self, *command: object, timeout: float | None = None, output: IO[str] | None = None) -> None:
+        """Run a command of this environment in the project's folder; what it prints goes to `output`, if there is one.
 
         Raises:
             subprocess.CalledProcessError: it failed.
             subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was killed.
         """
         parts = [str(part) for part in command]
-        subprocess.run(parts, cwd=ROOT, env=self.variables(), check=True, timeout=timeout)
+        error = subprocess.STDOUT if output else None
+        subprocess.run(parts, cwd=ROOT, env=self.variables(), check=True, timeout=timeout, stdout=output, stderr=error)
 
     def ensure(self, *extras: str) -> None:
         """Make it where it is missing or broken, and install what building and the extras ask for and it lacks."""

@@ -7,5 +7,6 @@
 pub(crate) mod call;
 pub(crate) mod collector;
 pub(crate) mod context;
+pub(crate) mod frames;
 pub(crate) mod strike;
 pub(crate) mod thread;

@@ -19,10 +19,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{PyTypeInfo, ffi};
 
+use super::frames::Frames;
+
 /// One worker thread, as strikers see it.
 #[derive(Debug)]
 pub(crate) struct Slot {
     thread: Identity,
+    frames: Frames,
     /// Its worker is out of `park`: it may run a job, or what comes before and after one.
     busy: AtomicBool,
     aim: Mutex<Aim>,
@@ -51,13 +54,16 @@ struct Aim {
     waiting: Option<Py<PyType>>,
     /// For a job in an event loop: what is asked to end it, in the place of an exception sent to the thread.
     striker: Option<Py<PyAny>>,
+    /// What was asked for last and put off: until the striker has done so, or the job is where it can be struck.
+    asked: Option<Py<PyType>>,
 }
 
 impl Slot {
     /// The slot of the calling thread.
-    pub(crate) fn of_this_thread(_py: Python<'_>) -> Self {
+    pub(crate) fn of_this_thread(py: Python<'_>) -> Self {
         Self {
             thread: super::thread::this_thread(),
+            frames: Frames::of_this_thread(py),
             busy: AtomicBool::new(true),
             aim: Mutex::new(Aim::default()),
         }
@@ -93,7 +99,7 @@ impl Slot {
             aim.held = 0;
             (
                 std::mem::take(&mut aim.struck),
-                (aim.waiting.take(), aim.striker.take()),
+                (aim.waiting.take(), aim.striker.take(), aim.asked.take()),
             )
         };
         if struck {
@@ -129,23 +135,71 @@ impl Slot {
         }
     }
 
-    /// Have `striker(exc)` asked first, or nobody. To be called by the worker itself.
+    /// From here on `striker(exc)` is asked to end the job, and the thread is only struck by `insist`. None: as before. To be
+    /// called by the worker itself.
     pub(crate) fn set_striker(&self, striker: Option<Py<PyAny>>) {
-        let before = std::mem::replace(&mut self.aim.lock().striker, striker);
+        let before = {
+            let mut aim = self.aim.lock();
+            (
+                std::mem::replace(&mut aim.striker, striker),
+                aim.asked.take(),
+            )
+        };
         drop(before);
     }
 
-    /// Who is to be asked first, while `job` runs here.
+    /// Who is to be asked to end `job`, while it runs here.
     pub(crate) fn striker(&self, py: Python<'_>, job: u64) -> Option<Py<PyAny>> {
         let aim = self.aim.lock();
         let striker = aim.striker.as_ref().filter(|_| aim.job == Some(job))?;
         Some(striker.clone_ref(py))
     }
 
-    /// It is about to be asked, if `job` still runs here.
-    pub(crate) fn will_be_struck(&self, job: u64) {
+    /// Put a strike off, for the striker or for `insist`. False when the job is over, or one was put off before and is still
+    /// to be done: then this takes its place.
+    pub(crate) fn put_off(&self, exc: &Bound<'_, PyType>, job: u64) -> bool {
         let mut aim = self.aim.lock();
-        aim.struck |= aim.job == Some(job);
+        if aim.job != Some(job) {
+            return false;
+        }
+        // A job may end by its striker at once.
+        aim.struck = true;
+        let before = aim.asked.replace(exc.clone().unbind());
+        drop(aim);
+        before.is_none()
+    }
+
+    /// The striker has done what it was asked for. To be called by the worker itself.
+    pub(crate) fn has_done(&self) {
+        let asked = self.aim.lock().asked.take();
+        drop(asked);
+    }
+
+    /// Strike the thread of `job` with what was put off, but not in `modules`.
+    pub(crate) fn insist(&self, py: Python<'_>, job: u64, modules: &[&str]) -> Choice {
+        let asked = {
+            let aim = self.aim.lock();
+            let asked = aim.asked.as_ref().filter(|_| aim.job == Some(job));
+            asked.map(|exc| exc.clone_ref(py))
+        };
+        let Some(exc) = asked else {
+            return Choice::Settled;
+        };
+        if !self.is_outside(py, job, modules) {
+            return Choice::NotNow;
+        }
+        let mut aim = self.aim.lock();
+        if aim.held > 0 {
+            return Choice::NotNow;
+        }
+        if aim.job == Some(job) && aim.asked.is_some() {
+            let done = aim.asked.take();
+            // Nothing was run since the frames were looked at, so with the GIL the thread is where it was.
+            self.send(&mut aim, exc.bind(py));
+            drop(aim);
+            drop(done);
+        }
+        Choice::Settled
     }
 
     /// True while a strike was sent at `job` and it still runs.
@@ -164,19 +218,31 @@ impl Slot {
         self.aim.lock().job
     }
 
+    /// Whether `job` is over, or in none of `modules` just now and in nothing of the standard library that these called. With
+    /// the GIL that holds until the caller runs bytecode or detaches, but on CPython 3.13, where a strike may arrive one
+    /// call or jump later; without it the thread may have gone on.
+    pub(crate) fn is_outside(&self, py: Python<'_>, job: u64, modules: &[&str]) -> bool {
+        // SAFETY: attached, and the slot names the job at this moment.
+        self.job() != Some(job) || !unsafe { self.frames.are_in(py, modules) }
+    }
+
     /// Have `exc` raised in `job`, if it still runs here; false when it is over (then nobody was hit).
     pub(crate) fn strike(&self, exc: &Bound<'_, PyType>, job: u64) -> bool {
         let mut aim = self.aim.lock();
         if aim.job != Some(job) {
             return false;
         }
-        if aim.held > 0 {
+        if aim.held > 0 || aim.striker.is_some() {
             let before = aim.waiting.replace(exc.clone().unbind());
             aim.struck = true;
             drop(aim);
             drop(before);
             return true;
         }
+        self.send(&mut aim, exc)
+    }
+
+    fn send(&self, aim: &mut Aim, exc: &Bound<'_, PyType>) -> bool {
         // SAFETY: attached, as `exc` shows. The call takes its own reference to the class, stores it in the thread's
         // state and returns; what it replaces is NULL or another class, which other references keep alive, so nothing
         // is deallocated and no Python code runs under the lock.
@@ -184,6 +250,15 @@ impl Slot {
         aim.struck |= hit > 0;
         hit > 0
     }
+}
+
+/// What became of a strike that is choosy about where it lands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// It was sent, or there is nothing to send it for.
+    Settled,
+    /// The job is where it must not be struck: try again in a moment.
+    NotNow,
 }
 
 /// Have `exc` raised in a thread that is no worker of ours: bound to the thread, since there is no job to bind it to.

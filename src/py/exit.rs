@@ -1,10 +1,12 @@
 //! The end of the interpreter, and the beginning of a forked child.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use super::errors::JobKilled;
 use super::house::{self, House};
@@ -12,6 +14,7 @@ use super::job::Job;
 use super::kill;
 use super::wait::Patience;
 use crate::core::state::State;
+use crate::interrupt::strike::{Choice, Slot};
 
 /// How long the exit waits for jobs that were struck. They need it to run their `finally` blocks; a job that is blocked
 /// does not end in this time, and is left where it is.
@@ -55,17 +58,41 @@ pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
     let waited = wait_for_keepers(py);
     ENDING.store(true, Ordering::Release);
     let houses = house::houses();
+    let mut later = Vec::new();
     for house in &houses {
         house.pool.close_silently();
-        end_daemons(py, house);
+        later.extend(end_daemons(py, house));
     }
+    let class = py.get_type::<JobKilled>();
     let slots: Vec<_> = houses.iter().flat_map(|house| house.slots()).collect();
     let deadline = Instant::now() + GRACE;
     // By looking, since a thread that is stuck tells nobody; and only now, when the process is about to end.
     while slots.iter().any(|slot| slot.is_busy()) && Instant::now() < deadline {
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+        later.retain(|job| job.strike(&class) == Choice::NotNow);
     }
     waited
+}
+
+/// Modules in which no job is struck when the interpreter ends: a strike between the taking of a handler's lock and the `try`
+/// that gives it back leaves the lock taken, and `logging.shutdown` waits for it without end.
+const SHUT_DOWN_LATER: [&str; 1] = ["logging"];
+
+/// A job that runs.
+struct Running {
+    house: Arc<House>,
+    slot: Arc<Slot>,
+    job: u64,
+}
+
+impl Running {
+    fn strike(&self, class: &Bound<'_, PyType>) -> Choice {
+        if self.slot.is_outside(class.py(), self.job, &SHUT_DOWN_LATER) {
+            kill::strike(&self.house, &self.slot, class, self.job);
+            return Choice::Settled;
+        }
+        Choice::NotNow
+    }
 }
 
 fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
@@ -79,36 +106,43 @@ fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
         }
         if job.get().state() == State::Queued {
             // It may be queued behind jobs that never end, and that the exit ends anyway.
-            end_daemons(py, &job.get().house);
+            let class = py.get_type::<JobKilled>();
+            let mut later = end_daemons(py, &job.get().house);
+            while !later.is_empty() {
+                py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+                py.check_signals()?;
+                later.retain(|job| job.strike(&class) == Choice::NotNow);
+            }
         }
         job.get().wait(py, Patience::of(None)?)?;
     }
 }
 
-/// Cancel what is queued and strike what runs, but for jobs with `daemon=False`.
-fn end_daemons(py: Python<'_>, house: &House) {
+/// Cancel what is queued and strike what runs, but for jobs with `daemon=False`; those that could not be struck just now.
+fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
     let class = py.get_type::<JobKilled>();
     let keepers: Vec<_> = KEEPERS.lock().iter().map(|job| job.clone_ref(py)).collect();
-    let is_keeper = |job: u64, house: &House| {
+    let is_keeper = |job: u64| {
         keepers.iter().any(|keeper| {
-            keeper.get().record.number() == job
-                && std::ptr::eq(&raw const *keeper.get().house, house)
+            let keeper = keeper.get();
+            keeper.record.number() == job && Arc::ptr_eq(&keeper.house, house)
         })
     };
     for job in house.pool.take_queue() {
-        if is_ending() || !is_keeper(job.get().record.number(), house) {
+        if is_ending() || !is_keeper(job.get().record.number()) {
             Job::end_queued(job.bind(py), State::Cancelled);
         } else {
             house.pool.put_back(job);
         }
     }
-    for slot in house.slots() {
-        if let Some(job) = slot.job()
-            && (is_ending() || !is_keeper(job, house))
-        {
-            kill::strike(&slot, &class, job);
-        }
-    }
+    let running = house.slots().into_iter().filter_map(|slot| {
+        let job = slot.job().filter(|job| is_ending() || !is_keeper(*job))?;
+        let house = Arc::clone(house);
+        Some(Running { house, slot, job })
+    });
+    running
+        .filter(|job| job.strike(&class) == Choice::NotNow)
+        .collect()
 }
 
 /// What `os.fork` calls in the child: its managers are the parent's, and their threads are not here.

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::errors;
 use super::job::Job;
-use super::kill::Deadline;
+use super::kill::Alarm;
 use crate::core::pool::Pool;
 use crate::core::timers::Timers;
 use crate::interrupt::strike::Slot;
@@ -19,7 +19,7 @@ use crate::interrupt::strike::Slot;
 #[derive(Debug)]
 pub(crate) struct House {
     pub(crate) pool: Pool<Py<Job>>,
-    pub(crate) timers: Timers<Deadline>,
+    pub(crate) timers: Timers<Alarm>,
     /// The workers that are alive.
     slots: Mutex<Vec<Arc<Slot>>>,
     /// Bytes of output kept per job.
@@ -57,7 +57,7 @@ impl House {
     ) -> Arc<Self> {
         let house = Arc::new(Self {
             pool: Pool::new(max_workers, idle_timeout),
-            timers: Timers::new(Deadline::strike),
+            timers: Timers::new(Alarm::fire),
             slots: Mutex::new(Vec::new()),
             output_limit,
             workers_started: AtomicU64::new(0),

@@ -1,18 +1,21 @@
 //! Ending a job that runs: from outside, when its time is over, and a thread that is no job.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyBaseException, PySystemError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::current;
 use super::errors::{JobKilled, JobTimeout};
+use super::house::House;
 use super::job::Job;
 use super::wait::{Patience, Timeout};
+use super::{current, shim};
 use crate::core::state::State;
 use crate::interrupt::call;
-use crate::interrupt::strike::{Slot, strike_thread};
+use crate::interrupt::frames::IMPORT;
+use crate::interrupt::strike::{Choice, Slot, strike_thread};
 use crate::interrupt::thread;
 
 /// The class that a kill raises; None stands for `JobKilled`.
@@ -34,42 +37,140 @@ pub(crate) fn class_of<'py>(
         })
 }
 
-/// Have `exc` raised in `job`, if it still runs in `slot`: by its event loop where it has one, else by the thread.
-pub(crate) fn strike(slot: &Slot, exc: &Bound<'_, PyType>, job: u64) -> bool {
+/// How long the event loop of a job has to come to its cancellation before its thread is struck.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How soon a strike is tried again that found its thread where it must not be hit.
+const AGAIN: Duration = Duration::from_millis(2);
+
+/// How long it is put off for `DELICATE` at most: a module that is imported may be a whole program.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// The loop's own code: an exception that arrives in it is lost, or stops it half way through.
+const LOOP: [&str; 4] = ["asyncio", "selectors", "concurrent", "rjobs"];
+
+/// Code that an exception leaves broken for the whole process: a module half imported, the lock of a handler taken.
+const DELICATE: [&str; 2] = [IMPORT, "logging"];
+
+/// Have `exc` raised in `job`, if it still runs in `slot`: by its event loop where it has one, else by the thread; at once,
+/// or as soon as it is where it can be.
+pub(crate) fn strike(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyType>, job: u64) {
     let py = exc.py();
-    if let Some(striker) = slot.striker(py, job) {
-        // Before it is asked, since the job may end by it at once.
-        slot.will_be_struck(job);
-        // What it raises (the loop was closed meanwhile) means no.
-        let answer = (exc,)
-            .into_pyobject(py)
-            .map(|args| call::call(striker.bind(py), &args, None));
-        if let Ok(Ok(answer)) = answer
-            && answer.is_truthy().unwrap_or(false)
-        {
-            return true;
-        }
+    let striker = slot.striker(py, job);
+    if striker.is_none() && slot.is_outside(py, job, &DELICATE) {
+        slot.strike(exc, job);
+        return;
     }
-    slot.strike(exc, job)
+    let is_first = slot.put_off(exc, job);
+    let patience = if striker.is_some() { PATIENCE } else { AGAIN };
+    if let Some(striker) = striker
+        && let Ok(args) = (exc,).into_pyobject(py)
+        && let Err(error) = call::call(striker.bind(py), &args, None)
+    {
+        // It does not raise; an interrupt of the thread that kills can be anywhere.
+        PyErr::from_value(error.into_any()).write_unraisable(py, Some(striker.bind(py)));
+    }
+    if is_first {
+        let insistence = Insistence {
+            house: Arc::clone(house),
+            slot: Arc::clone(slot),
+            job,
+            since: Instant::now(),
+        };
+        insistence.wait(patience);
+    }
 }
 
-/// For a job in an event loop: ask `striker(exc)` to end it; only when that is not true the thread is struck. None: as before.
+/// For a job in an event loop: `striker(exc)` is asked to end it, and only when the loop has not said `strike_done()` 20 ms
+/// later the thread is struck, when it is in code of the job. None: the thread is struck at once, as before.
 #[pyfunction]
 #[pyo3(signature = (striker, /))]
-pub(crate) fn set_striker(striker: Option<Py<PyAny>>) {
+pub(crate) fn set_striker(py: Python<'_>, striker: Option<Py<PyAny>>) -> PyResult<()> {
     if let Some(slot) = current::my_slot() {
         slot.set_striker(striker);
     }
+    // Any bytecode lets what was sent before arrive here, and not in the loop.
+    shim::NOTHING.call(py, ()).map(|_| ())
 }
 
-/// Strike the thread that runs `job`, if it still does, whoever else could be asked.
+/// The loop of the current job has come to what its striker was asked for.
 #[pyfunction]
-#[pyo3(signature = (job, exc, /))]
-pub(crate) fn strike_now(job: &Bound<'_, Job>, exc: &Bound<'_, PyType>) -> bool {
-    let job = job.get();
-    job.slot
-        .get()
-        .is_some_and(|slot| slot.strike(exc, job.record.number()))
+pub(crate) fn strike_done() {
+    if let Some(slot) = current::my_slot() {
+        slot.has_done();
+    }
+}
+
+/// A strike that was put off: for an event loop, which may be kept from it by code between two waits, or until the job is
+/// out of code that must not be hit.
+#[derive(Debug)]
+pub(crate) struct Insistence {
+    house: Arc<House>,
+    slot: Arc<Slot>,
+    job: u64,
+    since: Instant,
+}
+
+impl Insistence {
+    fn try_now(&self, py: Python<'_>) -> Choice {
+        let modules: &[&str] = if self.slot.striker(py, self.job).is_some() {
+            &LOOP
+        } else if self.since.elapsed() < LONGEST {
+            &DELICATE
+        } else {
+            &[]
+        };
+        self.slot.insist(py, self.job, modules)
+    }
+
+    fn wait(self, time: Duration) {
+        let house = Arc::clone(&self.house);
+        // Where the system has no thread for it, the loop has to come to it by itself.
+        let _ = house
+            .timers
+            .add(Instant::now() + time, Alarm::Insistence(self));
+    }
+}
+
+/// What the timers of a house are for.
+#[derive(Debug)]
+pub(crate) enum Alarm {
+    /// `timeout=` is over.
+    Deadline(Deadline),
+    /// A strike was put off.
+    Insistence(Insistence),
+}
+
+impl Alarm {
+    /// On the timers' thread. At the end of the interpreter there is nobody to strike.
+    pub(crate) fn fire(self) {
+        match self {
+            Self::Deadline(deadline) => {
+                Python::try_attach(|py| deadline.strike(py));
+            }
+            Self::Insistence(this) => {
+                let choice = Python::try_attach(|py| this.try_now(py));
+                if choice == Some(Choice::NotNow) {
+                    this.wait(AGAIN);
+                }
+            }
+        }
+    }
+}
+
+/// What a deadline of `timeout=` does: a job in a slot.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    pub(crate) house: Arc<House>,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) job: u64,
+}
+
+impl Deadline {
+    /// Raise `JobTimeout` in the job, if it still runs.
+    fn strike(self, py: Python<'_>) {
+        strike(&self.house, &self.slot, &py.get_type::<JobTimeout>(), self.job);
+    }
 }
 
 impl Job {
@@ -101,7 +202,7 @@ impl Job {
             ));
         }
         // Where the slot no longer names the job, it is ending by itself, and nobody is hit.
-        strike(slot, exc, job.record.number());
+        strike(&job.house, slot, exc, job.record.number());
         Ok(())
     }
 
@@ -162,21 +263,6 @@ impl Job {
         let class = class_of(me.py(), exc)?;
         Self::strike(me, &class)?;
         me.get().wait(me.py(), patience)
-    }
-}
-
-/// What a deadline of `timeout=` does: a job in a slot.
-#[derive(Debug)]
-pub(crate) struct Deadline {
-    pub(crate) slot: Arc<Slot>,
-    pub(crate) job: u64,
-}
-
-impl Deadline {
-    /// On the timers' thread: raise `JobTimeout` in the job, if it still runs.
-    pub(crate) fn strike(self) {
-        // At the end of the interpreter there is nobody to strike.
-        Python::try_attach(|py| strike(&self.slot, &py.get_type::<JobTimeout>(), self.job));
     }
 }
 

@@ -13,7 +13,7 @@ use super::current::{self, Post};
 use super::errors::JobError;
 use super::house::House;
 use super::job::Job;
-use super::kill::Deadline;
+use super::kill::{Alarm, Deadline};
 use super::outcome::Outcome;
 use super::work::Work;
 use super::{ending, exit, streams};
@@ -256,10 +256,11 @@ impl Shift<'_> {
             return None;
         }
         let deadline = job.timeout.and_then(|timeout| {
-            let deadline = Deadline {
+            let deadline = Alarm::Deadline(Deadline {
+                house: Arc::clone(&job.house),
                 slot: Arc::clone(self.slot),
                 job: number,
-            };
+            });
             // More than the clock can count is no limit.
             Some(
                 job.house

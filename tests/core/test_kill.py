@@ -1,6 +1,7 @@
 """The first kill: an exception in the job's own Python code, bound to the job and to nothing else."""
 
 import asyncio
+import builtins
 import contextlib
 import sys
 import threading
@@ -313,6 +314,46 @@ def test_a_coroutine_can_be_ended_by_another_exception(manager):
     assert job.kill(exc=ValueError)
     assert job.state == "killed"
     assert type(job.exception()) is ValueError
+
+
+@pytest.mark.parametrize("where", ["task", "callback"])
+def test_a_kill_reaches_what_a_coroutine_has_its_loop_do(manager, go, where):
+    running = threading.Event()
+
+    def spin():
+        running.set()
+        while not go.is_set():
+            pass
+
+    async def task():
+        spin()
+
+    async def work():
+        if where == "callback":
+            asyncio.get_running_loop().call_soon(spin)
+            await asyncio.sleep(1000)
+        await asyncio.create_task(task())
+
+    job = manager.submit(work)
+    assert running.wait(5)
+    assert job.kill()
+    assert job.state == "killed"
+
+
+def test_a_module_that_is_being_imported_is_not_left_half_way(manager, go, tmp_path, monkeypatch):
+    (tmp_path / "slow_module.py").write_text("started.set()\nwhile not go.is_set(): pass\nwhole = True\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    started = threading.Event()
+    monkeypatch.setattr(builtins, "started", started, raising=False)
+    monkeypatch.setattr(builtins, "go", go, raising=False)
+    job = manager.new("import slow_module\nwhile True: pass")
+    assert started.wait(5)
+    assert not job.kill(0)
+    assert job.kill_pending
+    go.set()
+    assert job.kill()
+    assert job.state == "killed"
+    assert sys.modules.pop("slow_module").whole
 
 
 def test_code_with_await_can_be_ended(manager):

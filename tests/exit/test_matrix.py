@@ -251,15 +251,8 @@ def endings(request, launch):
     return {cell: launch(program(*cell)) for cell in [*CELLS, *REST] if cell in chosen}
 
 
-# A strike can land inside the library's lock handling and leave a lock of `logging` locked, for which Python's own
-# `logging.shutdown` then waits. That strikes keep out of there is the next step.
-OPEN = {"a logger": pytest.mark.xfail(reason="a strike can leave a lock of logging locked", strict=False)}
-
-
 def named(cells):
-    return pytest.mark.parametrize(
-        "cell", [pytest.param(cell, id=" - ".join(cell), marks=OPEN.get(cell[0], ())) for cell in cells]
-    )
+    return pytest.mark.parametrize("cell", [pytest.param(cell, id=" - ".join(cell)) for cell in cells])
 
 
 @named(CELLS)
@@ -275,7 +268,7 @@ def test_exit_in_every_other_combination(endings, check, cell):
 
 @pytest.mark.stress
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("jobs", [pytest.param(jobs, marks=OPEN.get(jobs, ())) for jobs in JOBS])
+@pytest.mark.parametrize("jobs", JOBS)
 def test_exit_again_and_again(launch, check, jobs):
     # The moments in which a process can be aborted are short.
     for ending in [launch(program(jobs, "sys.exit(3)")) for _ in range(25)]:

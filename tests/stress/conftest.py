@@ -31,12 +31,7 @@ class Witness(logging.Handler):
         (self.swallowed if self.is_known(what) else self.seen).append(line)
 
     def is_known(self, what) -> bool:
-        """Whether this is one of two things that happen to jobs which are killed, and go wrong for nobody else."""
-        # A coroutine job that is killed several times in a row: asyncio is hit while it cleans up, or the coroutine is
-        # dropped before it began, and Python warns of either.
-        names = ("asyncio", "EventLoop", "socket.socket", "never awaited")
-        if isinstance(what.exc_value, Warning) and any(name in f"{what.object!r} {what.exc_value}" for name in names):
-            return True
+        """Whether this is what happens to a job that is killed, and goes wrong for nobody else."""
         # A finalizer that runs inside a job is part of it: a kill that arrives there hits whom it was meant for. Python
         # swallows it, and to send it again is the next step. Anywhere else it went astray.
         job = rjobs.current_job()

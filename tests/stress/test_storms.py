@@ -143,6 +143,33 @@ def test_a_long_storm_of_ends_leaves_every_job_ended(crew, hammering, switching)
     assert set(seen) == ENDS
 
 
+def test_a_coroutine_job_that_is_killed_a_thousand_times_ends_once_and_takes_no_thread_each(crew):
+    manager = crew(1)
+    started = threading.Event()
+
+    async def stubborn():
+        while True:
+            try:
+                started.set()
+                await asyncio.sleep(1)
+                spin(200_000)
+            except BaseException:
+                if enough:
+                    raise
+
+    enough = False
+    job = manager.submit(stubborn)
+    assert started.wait(10)
+    most = before = threading.active_count()
+    for _ in range(1_000):
+        job.kill(0)
+        most = max(most, threading.active_count())
+    enough = True
+    assert any(job.kill(2) for _ in range(5))
+    assert job.state == "killed"
+    assert most < before + 20
+
+
 def test_many_managers_come_and_go_under_kills(hammering, crew):
     managers: list[rjobs.JobManager] = []
 
@@ -229,7 +256,7 @@ def test_the_collector_at_work_all_the_time_finds_nothing_to_break(crew, hammeri
     manager = crew(6)
     with hammering() as start:
         start(gc.collect)
-        for round_ in range(30):
+        for round_ in range(12):
             # Cycles of every kind: job - result - job, job - exception - frame - job, job - callback - job.
             jobs = [manager.submit(rjobs.current_job) for _ in range(20)]
             jobs += [manager.submit(lambda round_: 1 / (round_ * 0), round_) for _ in range(10)]
