@@ -61,10 +61,7 @@ impl Frames {
             if !by_library && !import {
                 return false;
             }
-            frame = inner
-                .getattr("f_back")
-                .ok()
-                .filter(|back| !back.is_none());
+            frame = inner.getattr("f_back").ok().filter(|back| !back.is_none());
         }
         false
     }
@@ -81,9 +78,16 @@ impl Frames {
 
     /// Without the GIL only `sys._current_frames` may look: it stops the others for as long.
     #[cfg(Py_GIL_DISABLED)]
-    #[allow(clippy::unnecessary_safety_doc, reason = "the same signature as with the GIL")]
+    #[allow(
+        clippy::unnecessary_safety_doc,
+        reason = "the same signature as with the GIL"
+    )]
     unsafe fn innermost<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        let frames = py.import("sys").ok()?.call_method0("_current_frames").ok()?;
+        let frames = py
+            .import("sys")
+            .ok()?
+            .call_method0("_current_frames")
+            .ok()?;
         frames.get_item(self.ident).ok()
     }
 }
@@ -114,9 +118,8 @@ struct Collector {
 impl Collector {
     fn off() -> Self {
         // SAFETY: attached, as every caller shows; only a flag is set.
-        Self {
-            was_on: unsafe { ffi::PyGC_Disable() } != 0,
-        }
+        let was_on = unsafe { ffi::PyGC_Disable() } != 0;
+        Self { was_on }
     }
 }
 

@@ -169,7 +169,12 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// Raise `JobTimeout` in the job, if it still runs.
     fn strike(self, py: Python<'_>) {
-        strike(&self.house, &self.slot, &py.get_type::<JobTimeout>(), self.job);
+        strike(
+            &self.house,
+            &self.slot,
+            &py.get_type::<JobTimeout>(),
+            self.job,
+        );
     }
 }
 
