@@ -19,7 +19,7 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::job::Job;
     #[pymodule_export]
-    use crate::py::kill::{kill_thread, set_striker, strike_done};
+    use crate::py::kill::{_guards, _set_guards, kill_thread, set_striker, strike_done};
     #[pymodule_export]
     use crate::py::log::_panic;
     #[pymodule_export]

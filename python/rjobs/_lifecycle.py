@@ -29,3 +29,8 @@ def install() -> None:
         atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def is_daemon() -> bool:
+    """Whether the calling thread is one that the end of the interpreter does not wait for."""
+    return threading.current_thread().daemon

@@ -66,7 +66,8 @@ def state_text(job: Job[Any]) -> str:
     """Give the state, or what holds it up."""
     state = str(read(job, "state", "?"))
     if state == "running" and read(job, "kill_pending", default=False):
-        return "kill pending (in native code)"
+        native = read(job, "in_native_code", default=False)
+        return "kill pending (in native code)" if native else "kill pending"
     return state.replace("_", " ")
 
 

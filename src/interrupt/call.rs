@@ -104,6 +104,23 @@ fn raised(py: Python<'_>) -> Bound<'_, PyBaseException> {
         })
 }
 
+type Restore = unsafe extern "C-unwind" fn(*mut ffi::PyThreadState);
+
+/// Run `wait` without the interpreter, on a worker, within its job: getting it back may end the thread as a call may.
+///
+/// `wait` must not unwind, and needs nothing dropped.
+pub(crate) fn detached(wait: impl FnOnce()) {
+    let restore = black_box(ffi::PyEval_RestoreThread as *const ());
+    // SAFETY: as in `py_object_call`.
+    let restore = unsafe { std::mem::transmute::<*const (), Restore>(restore) };
+    // SAFETY: attached, as every caller is; what is detached is attached again.
+    unsafe {
+        let state = ffi::PyEval_SaveThread();
+        wait();
+        restore(state);
+    }
+}
+
 /// Let go of an object on a worker: its finalizers may run Python code, so the same guard is needed.
 pub(crate) fn release<T>(object: Bound<'_, T>) {
     let guard = ParkOnUnwind;

@@ -1,15 +1,26 @@
 //! Where a worker's Python code is, as seen from another thread.
 
-#[cfg(not(Py_GIL_DISABLED))]
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyFrozenSet, PyString};
+use pyo3::types::{PyDict, PyFrozenSet, PyString, PyTuple, PyType};
 
 /// The machinery of imports, of which the rest is left half way through when it is hit.
 pub(crate) const IMPORT: &str = "importlib";
+
+/// Modules of the standard library that take locks of their own.
+pub(super) const LIBRARIES: [&str; 8] = [
+    "threading",
+    "queue",
+    "logging",
+    "concurrent",
+    "multiprocessing",
+    "contextlib",
+    "socketserver",
+    "tempfile",
+];
 
 /// How many frames are looked at.
 const DEEPEST: usize = 2_000;
@@ -17,7 +28,6 @@ const DEEPEST: usize = 2_000;
 /// What the frames of a thread are found by.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    #[cfg(not(Py_GIL_DISABLED))]
     state: AtomicPtr<ffi::PyThreadState>,
     #[cfg(Py_GIL_DISABLED)]
     ident: std::ffi::c_ulong,
@@ -27,7 +37,6 @@ impl Frames {
     /// The calling thread's.
     pub(crate) fn of_this_thread(_py: Python<'_>) -> Self {
         Self {
-            #[cfg(not(Py_GIL_DISABLED))]
             // SAFETY: attached, as the token shows, so there is one.
             state: AtomicPtr::new(unsafe { ffi::PyThreadState_Get() }),
             #[cfg(Py_GIL_DISABLED)]
@@ -64,6 +73,53 @@ impl Frames {
             frame = inner.getattr("f_back").ok().filter(|back| !back.is_none());
         }
         false
+    }
+
+    /// Whether an exception that was sent to the thread has not arrived; None where that cannot be told.
+    ///
+    /// # Safety
+    /// As for `are_in`.
+    pub(super) unsafe fn has_pending(&self, py: Python<'_>) -> Option<bool> {
+        // SAFETY: as asked of the caller.
+        unsafe { super::pending::is_pending(py, self.state.load(Ordering::Relaxed)) }
+    }
+
+    /// Where the thread is: its innermost frame and the instruction in it; None in no Python code. Only good to be compared.
+    ///
+    /// # Safety
+    /// As for `are_in`.
+    pub(crate) unsafe fn position(&self, py: Python<'_>) -> Option<(usize, i32)> {
+        let _quiet = Collector::off();
+        // SAFETY: as asked of the caller.
+        let frame = unsafe { self.innermost(py) }?;
+        let at = frame.getattr("f_lasti").ok()?.extract().ok()?;
+        Some((frame.as_ptr() as usize, at))
+    }
+
+    /// Whether the thread handles an exception of `class` just now, or one that came of it: in an `except` or `finally`, or
+    /// the exit of a `with`.
+    pub(crate) fn handles(class: &Bound<'_, PyType>, ident: std::ffi::c_ulong) -> bool {
+        let _quiet = Collector::off();
+        Self::handled(class, ident).unwrap_or(false)
+    }
+
+    fn handled(class: &Bound<'_, PyType>, ident: std::ffi::c_ulong) -> PyResult<bool> {
+        let sys = class.py().import("sys")?;
+        let mut exception = sys.call_method0("_current_exceptions")?.get_item(ident)?;
+        if let Ok(three) = exception.cast::<PyTuple>() {
+            // CPython 3.11: type, value, traceback.
+            exception = three.get_item(1)?;
+        }
+        for _ in 0..DEEPEST {
+            if exception.is_none() {
+                break;
+            }
+            if exception.is_exact_instance(class) {
+                return Ok(true);
+            }
+            exception = exception.getattr("__context__")?;
+        }
+        Ok(false)
     }
 
     #[cfg(not(Py_GIL_DISABLED))]

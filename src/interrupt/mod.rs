@@ -4,9 +4,18 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod beat;
 pub(crate) mod call;
 pub(crate) mod collector;
 pub(crate) mod context;
+mod footing;
 pub(crate) mod frames;
+pub(crate) mod guard;
+mod pending;
+pub(crate) mod pursuit;
+pub(crate) mod sight;
+pub(crate) mod slot;
+mod storm;
 pub(crate) mod strike;
 pub(crate) mod thread;
+pub(crate) mod wake;

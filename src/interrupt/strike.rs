@@ -12,77 +12,24 @@
 //! Lock order: the interpreter first, then the slot; nothing under the slot's lock runs Python or gives the interpreter up.
 
 use std::ffi::c_ulong;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{PyTypeInfo, ffi};
 
-use super::frames::Frames;
-
-/// One worker thread, as strikers see it.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    thread: Identity,
-    frames: Frames,
-    /// Its worker is out of `park`: it may run a job, or what comes before and after one.
-    busy: AtomicBool,
-    aim: Mutex<Aim>,
-}
-
-/// Who a worker thread is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Identity {
-    /// `threading.get_ident()`.
-    pub(crate) ident: c_ulong,
-    /// `threading.get_native_id()`, where the system has one.
-    pub(crate) native_id: u64,
-    /// Tells the processor time of the thread, from any other thread.
-    pub(crate) clock: super::thread::CpuClock,
-}
-
-#[derive(Debug, Default)]
-struct Aim {
-    /// The job that runs now, if any: only this one may be struck.
-    job: Option<u64>,
-    /// A strike was sent at it, which may not have arrived.
-    struck: bool,
-    /// How many holds there are: strikes wait until the last is let go.
-    held: u32,
-    /// What waits; of several the latest.
-    waiting: Option<Py<PyType>>,
-    /// For a job in an event loop: what is asked to end it, in the place of an exception sent to the thread.
-    striker: Option<Py<PyAny>>,
-    /// What was asked for last and put off: until the striker has done so, or the job is where it can be struck.
-    asked: Option<Py<PyType>>,
-}
+use super::frames::IMPORT;
+use super::sight::{Position, Spare};
+use super::slot::{Aim, Slot};
+use super::storm;
 
 impl Slot {
-    /// The slot of the calling thread.
-    pub(crate) fn of_this_thread(py: Python<'_>) -> Self {
-        Self {
-            thread: super::thread::this_thread(),
-            frames: Frames::of_this_thread(py),
-            busy: AtomicBool::new(true),
-            aim: Mutex::new(Aim::default()),
-        }
-    }
-
-    pub(crate) fn set_busy(&self, busy: bool) {
-        self.busy.store(busy, Ordering::Release);
-    }
-
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn thread(&self) -> Identity {
-        self.thread
-    }
-
     /// From here on `job` may be struck. Nothing but its call may follow.
     pub(crate) fn open(&self, job: u64) {
+        self.footing.begin();
+        self.beat.begin();
+        self.is_native.store(false, Ordering::Relaxed);
+        self.open.store(true, Ordering::Relaxed);
         let mut aim = self.aim.lock();
         aim.job = Some(job);
         aim.struck = false;
@@ -92,26 +39,69 @@ impl Slot {
     /// call, before any other Python code (a finalizer, a callback) can run.
     ///
     /// True when a strike had been sent at the job.
-    pub(crate) fn close(&self, _py: Python<'_>) -> bool {
+    pub(crate) fn close(&self, py: Python<'_>) -> bool {
         let (struck, dropped) = {
             let mut aim = self.aim.lock();
             aim.job = None;
             aim.held = 0;
             (
                 std::mem::take(&mut aim.struck),
-                (aim.waiting.take(), aim.striker.take(), aim.asked.take()),
+                (
+                    aim.waiting.take(),
+                    aim.striker.take(),
+                    aim.asked.take(),
+                    aim.done.take(),
+                    aim.sent.take(),
+                ),
             )
         };
+        self.open.store(false, Ordering::Relaxed);
         if struck {
-            // SAFETY: attached, as the token shows; NULL takes back what is pending for this thread, and nobody sets
-            // anything new, since the slot is closed.
-            unsafe {
-                ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), std::ptr::null_mut())
-            };
+            self.put_off.store(false, Ordering::Relaxed);
+            // Nobody sends anything new, since the slot is closed.
+            self.take_back();
+            self.storm.end(py);
         }
         // Last, and outside of the lock: dropping them may run Python code.
         drop(dropped);
         struck
+    }
+
+    /// Take back what was sent and has not arrived. To be called by the worker itself, attached.
+    pub(super) fn take_back(&self) {
+        // SAFETY: attached, as asked; NULL takes back what is pending for this thread.
+        unsafe { ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), std::ptr::null_mut()) };
+    }
+
+    /// What was sent last.
+    pub(super) fn sent(&self, py: Python<'_>) -> Option<Py<PyType>> {
+        let aim = self.aim.lock();
+        aim.sent.as_ref().map(|sent| sent.clone_ref(py))
+    }
+
+    /// Whether strikes wait.
+    pub(super) fn is_held(&self) -> bool {
+        self.aim.lock().held > 0
+    }
+
+    /// Set what was sent last as the exception of this thread. To be called by the worker itself, attached, in a job.
+    pub(super) fn set_sent(&self) {
+        let sent = {
+            let aim = self.aim.lock();
+            let sent = aim.sent.as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
+            // SAFETY: attached, as asked; the class is alive, as `aim` holds it.
+            unsafe { ffi::Py_XINCREF(sent) };
+            sent
+        };
+        // SAFETY: attached; a class of exceptions, ours to give back, or NULL.
+        unsafe {
+            if sent.is_null() {
+                ffi::PyErr_SetNone(ffi::PyExc_InterruptedError);
+            } else {
+                ffi::PyErr_SetNone(sent);
+            }
+            ffi::Py_XDECREF(sent);
+        }
     }
 
     /// Strikes wait from here on. To be called by the worker itself.
@@ -165,18 +155,53 @@ impl Slot {
         // A job may end by its striker at once.
         aim.struck = true;
         let before = aim.asked.replace(exc.clone().unbind());
+        self.put_off.store(true, Ordering::Release);
         drop(aim);
         before.is_none()
     }
 
     /// The striker has done what it was asked for. To be called by the worker itself.
     pub(crate) fn has_done(&self) {
-        let asked = self.aim.lock().asked.take();
-        drop(asked);
+        let before = {
+            let mut aim = self.aim.lock();
+            let asked = aim.asked.take();
+            std::mem::replace(&mut aim.done, asked)
+        };
+        self.put_off.store(false, Ordering::Release);
+        drop(before);
     }
 
-    /// Strike the thread of `job` with what was put off, but not in `modules`.
-    pub(crate) fn insist(&self, py: Python<'_>, job: u64, modules: &[&str]) -> Choice {
+    /// What the striker was asked for last and has done.
+    pub(crate) fn last_asked(&self, py: Python<'_>) -> Option<Py<PyType>> {
+        let aim = self.aim.lock();
+        aim.done.as_ref().map(|done| done.clone_ref(py))
+    }
+
+    /// Whether a strike waits until the job is where it can be struck. For the thread itself.
+    pub(super) fn has_put_off(&self) -> bool {
+        self.put_off.load(Ordering::Acquire)
+    }
+
+    /// What was put off is to be raised now, by the thread itself: library code has given back its last lock. False where
+    /// it has others, or is held off, or imports a module.
+    pub(super) fn deliver(&self, py: Python<'_>) -> bool {
+        if self.footing.library_holds() || self.is_in(py, &[IMPORT]) {
+            return false;
+        }
+        let mut aim = self.aim.lock();
+        if aim.held > 0 || aim.striker.is_some() || aim.job.is_none() || aim.asked.is_none() {
+            return false;
+        }
+        self.put_off.store(false, Ordering::Release);
+        let asked = aim.asked.take();
+        let before = std::mem::replace(&mut aim.sent, asked);
+        drop(aim);
+        drop(before);
+        true
+    }
+
+    /// Send what was put off to the thread of `job`, if it may be struck there.
+    pub(crate) fn send_put_off(&self, py: Python<'_>, job: u64, spare: Spare) -> Choice {
         let asked = {
             let aim = self.aim.lock();
             let asked = aim.asked.as_ref().filter(|_| aim.job == Some(job));
@@ -185,21 +210,48 @@ impl Slot {
         let Some(exc) = asked else {
             return Choice::Settled;
         };
-        if !self.is_outside(py, job, modules) {
+        if !self.may_be_struck(py, job, spare) {
             return Choice::NotNow;
         }
+        let position = self.position(py);
         let mut aim = self.aim.lock();
         if aim.held > 0 {
             return Choice::NotNow;
         }
+        let mut done = None;
         if aim.job == Some(job) && aim.asked.is_some() {
-            let done = aim.asked.take();
+            done = aim.asked.take();
+            self.put_off.store(false, Ordering::Release);
             // Nothing was run since the frames were looked at, so with the GIL the thread is where it was.
-            self.send(&mut aim, exc.bind(py));
+            let before = self.send(&mut aim, exc.bind(py), position).1;
             drop(aim);
-            drop(done);
+            drop(before);
+        } else {
+            drop(aim);
         }
+        drop(done);
         Choice::Settled
+    }
+
+    /// Send once more what was sent last, or have the next lines raise it, too. False when `job` is over or held off.
+    pub(super) fn send_again(&self, py: Python<'_>, job: u64, with_storm: bool) -> bool {
+        let sent = self.aim.lock().sent.as_ref().map(|sent| sent.clone_ref(py));
+        let Some(sent) = sent else { return false };
+        if with_storm {
+            self.storm.gather();
+        }
+        let carrier = if with_storm { storm::carrier(py) } else { None };
+        let position = self.position(py);
+        let mut aim = self.aim.lock();
+        if aim.job != Some(job) || aim.held > 0 || aim.striker.is_some() {
+            return false;
+        }
+        let (hit, before) = self.send(&mut aim, carrier.unwrap_or(sent.bind(py)), position);
+        // What is raised in the end is the class that was asked for.
+        let before = (before, aim.sent.replace(sent.clone_ref(py)));
+        drop(aim);
+        drop(before);
+        hit
     }
 
     /// True while a strike was sent at `job` and it still runs.
@@ -218,16 +270,9 @@ impl Slot {
         self.aim.lock().job
     }
 
-    /// Whether `job` is over, or in none of `modules` just now and in nothing of the standard library that these called. With
-    /// the GIL that holds until the caller runs bytecode or detaches, but on CPython 3.13, where a strike may arrive one
-    /// call or jump later; without it the thread may have gone on.
-    pub(crate) fn is_outside(&self, py: Python<'_>, job: u64, modules: &[&str]) -> bool {
-        // SAFETY: attached, and the slot names the job at this moment.
-        self.job() != Some(job) || !unsafe { self.frames.are_in(py, modules) }
-    }
-
     /// Have `exc` raised in `job`, if it still runs here; false when it is over (then nobody was hit).
     pub(crate) fn strike(&self, exc: &Bound<'_, PyType>, job: u64) -> bool {
+        let position = self.position(exc.py());
         let mut aim = self.aim.lock();
         if aim.job != Some(job) {
             return false;
@@ -239,16 +284,31 @@ impl Slot {
             drop(before);
             return true;
         }
-        self.send(&mut aim, exc)
+        let (hit, before) = self.send(&mut aim, exc, position);
+        drop(aim);
+        drop(before);
+        hit
     }
 
-    fn send(&self, aim: &mut Aim, exc: &Bound<'_, PyType>) -> bool {
+    /// Whether there was such a thread, and what was sent before: to be dropped outside of the lock.
+    fn send(
+        &self,
+        aim: &mut Aim,
+        exc: &Bound<'_, PyType>,
+        position: Option<Position>,
+    ) -> (bool, Option<Py<PyType>>) {
         // SAFETY: attached, as `exc` shows. The call takes its own reference to the class, stores it in the thread's
         // state and returns; what it replaces is NULL or another class, which other references keep alive, so nothing
         // is deallocated and no Python code runs under the lock.
         let hit = unsafe { ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), exc.as_ptr()) };
         aim.struck |= hit > 0;
-        hit > 0
+        let before = aim.sent.replace(exc.clone().unbind());
+        aim.sent_at = position;
+        self.sends.fetch_add(1, Ordering::AcqRel);
+        // So that a job which is about to sleep has seen it, or sleeps already.
+        drop(self.bed.0.lock());
+        self.bed.1.notify_all();
+        (hit > 0, before)
     }
 }
 
@@ -271,6 +331,6 @@ pub(crate) fn strike_thread(exc: &Bound<'_, PyType>, ident: c_ulong) -> bool {
 
 /// `PyO3` declares the ident as a `long`; `CPython` has an `unsigned long`. The bits are the same.
 #[expect(clippy::cast_possible_wrap)]
-const fn long(ident: c_ulong) -> std::ffi::c_long {
+pub(super) const fn long(ident: c_ulong) -> std::ffi::c_long {
     ident as std::ffi::c_long
 }

@@ -1,6 +1,6 @@
 //! Facts about a thread that only the system knows: its idents, its processor time, its name.
 
-use super::strike::Identity;
+use super::slot::Identity;
 
 /// Who the calling thread is.
 pub(crate) fn this_thread() -> Identity {

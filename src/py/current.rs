@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use super::job::Job;
 use crate::interrupt::context::ContextVar;
-use crate::interrupt::strike::Slot;
+use crate::interrupt::slot::Slot;
 
 /// What the calling thread works for, if it is a worker or was started by a job.
 ///

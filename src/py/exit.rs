@@ -14,7 +14,9 @@ use super::job::Job;
 use super::kill;
 use super::wait::Patience;
 use crate::core::state::State;
-use crate::interrupt::strike::{Choice, Slot};
+use crate::interrupt::sight::Spare;
+use crate::interrupt::slot::Slot;
+use crate::interrupt::strike::Choice;
 
 /// How long the exit waits for jobs that were struck. They need it to run their `finally` blocks; a job that is blocked
 /// does not end in this time, and is left where it is.
@@ -46,6 +48,15 @@ pub(crate) fn is_ending() -> bool {
     ENDING.load(Ordering::Acquire)
 }
 
+/// The interpreter ends: this thread must not be in the way, and never wants it back.
+pub(crate) fn stay_out(py: Python<'_>) -> ! {
+    py.detach(|| {
+        loop {
+            std::thread::park();
+        }
+    })
+}
+
 /// What `rjobs._lifecycle` has `threading` call before it finalizes anything.
 ///
 /// Waits for jobs with `daemon=False`; then closes every pool, cancels what is queued, strikes what runs, and waits half a
@@ -74,10 +85,6 @@ pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
     waited
 }
 
-/// Modules in which no job is struck when the interpreter ends: a strike between the taking of a handler's lock and the `try`
-/// that gives it back leaves the lock taken, and `logging.shutdown` waits for it without end.
-const SHUT_DOWN_LATER: [&str; 1] = ["logging"];
-
 /// A job that runs.
 struct Running {
     house: Arc<House>,
@@ -87,11 +94,12 @@ struct Running {
 
 impl Running {
     fn strike(&self, class: &Bound<'_, PyType>) -> Choice {
-        if self.slot.is_outside(class.py(), self.job, &SHUT_DOWN_LATER) {
-            kill::strike(&self.house, &self.slot, class, self.job);
-            return Choice::Settled;
+        // A lock that `logging` is left with is one that `logging.shutdown` waits for without end.
+        if !self.slot.may_be_struck(class.py(), self.job, Spare::Locks) {
+            return Choice::NotNow;
         }
-        Choice::NotNow
+        kill::strike(&self.house, &self.slot, class, self.job);
+        Choice::Settled
     }
 }
 

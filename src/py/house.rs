@@ -12,7 +12,7 @@ use super::job::Job;
 use super::kill::Alarm;
 use crate::core::pool::Pool;
 use crate::core::timers::Timers;
-use crate::interrupt::strike::Slot;
+use crate::interrupt::slot::Slot;
 
 /// The pool of one manager and what belongs to it. Jobs and workers hold it, so it outlives the manager until they end;
 /// it does not hold the registry, so that a manager that nobody holds is freed with its records.

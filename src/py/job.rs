@@ -19,7 +19,7 @@ use crate::core::clock::Tick;
 use crate::core::output::Output;
 use crate::core::record::Record;
 use crate::core::state::State;
-use crate::interrupt::strike::Slot;
+use crate::interrupt::slot::Slot;
 use crate::interrupt::{call, collector};
 
 /// One piece of work and its record: what `new`, `submit` and `%job` give.

@@ -285,6 +285,13 @@ impl Job {
                 .is_some_and(|slot| slot.is_struck(self.record.number()))
     }
 
+    /// True while a pending kill cannot land, as far as was seen: the job is in native code that neither returns nor waits in
+    /// a way that could be ended. The kill lands when that code returns.
+    #[getter]
+    fn in_native_code(&self) -> bool {
+        self.kill_pending() && self.slot.get().is_some_and(|slot| slot.is_native())
+    }
+
     /// A plain dict of what is known of the job, with nothing in it that JSON cannot hold: times as ISO texts, a result
     /// that is no plain data as its `repr`, the last lines of the output.
     fn to_dict<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

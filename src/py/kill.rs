@@ -13,10 +13,12 @@ use super::job::Job;
 use super::wait::{Patience, Timeout};
 use super::{current, shim};
 use crate::core::state::State;
-use crate::interrupt::call;
-use crate::interrupt::frames::IMPORT;
-use crate::interrupt::strike::{Choice, Slot, strike_thread};
+use crate::interrupt::pursuit::{Next, Pursuit};
+use crate::interrupt::sight::Spare;
+use crate::interrupt::slot::Slot;
+use crate::interrupt::strike::strike_thread;
 use crate::interrupt::thread;
+use crate::interrupt::{call, guard, wake};
 
 /// The class that a kill raises; None stands for `JobKilled`.
 pub(crate) fn class_of<'py>(
@@ -37,48 +39,56 @@ pub(crate) fn class_of<'py>(
         })
 }
 
-/// How long the event loop of a job has to come to its cancellation before its thread is struck.
-const PATIENCE: Duration = Duration::from_millis(20);
-
-/// How soon a strike is tried again that found its thread where it must not be hit.
-const AGAIN: Duration = Duration::from_millis(2);
-
-/// How long it is put off for `DELICATE` at most: a module that is imported may be a whole program.
-const LONGEST: Duration = Duration::from_secs(2);
-
-/// The loop's own code: an exception that arrives in it is lost, or stops it half way through.
-const LOOP: [&str; 4] = ["asyncio", "selectors", "concurrent", "rjobs"];
-
-/// Code that an exception leaves broken for the whole process: a module half imported, the lock of a handler taken.
-const DELICATE: [&str; 2] = [IMPORT, "logging"];
-
 /// Have `exc` raised in `job`, if it still runs in `slot`: by its event loop where it has one, else by the thread; at once,
-/// or as soon as it is where it can be.
+/// or as soon as it is where it can be. From then on the timers see to it that it ends.
 pub(crate) fn strike(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyType>, job: u64) {
     let py = exc.py();
-    let striker = slot.striker(py, job);
-    if striker.is_none() && slot.is_outside(py, job, &DELICATE) {
+    if let Some(striker) = slot.striker(py, job) {
+        slot.put_off(exc, job);
+        ask(&striker, exc);
+    } else if slot.may_be_struck(py, job, Spare::Import) {
         slot.strike(exc, job);
-        return;
+    } else {
+        slot.put_off(exc, job);
     }
-    let is_first = slot.put_off(exc, job);
-    let patience = if striker.is_some() { PATIENCE } else { AGAIN };
-    if let Some(striker) = striker
-        && let Ok(args) = (exc,).into_pyobject(py)
+    if slot.pursue(job) {
+        let mut pursuit = Pursuit::new(slot, job);
+        let time = pursuit.begin(py);
+        pursue(house, pursuit, time);
+    }
+}
+
+fn ask(striker: &Py<PyAny>, exc: &Bound<'_, PyType>) {
+    let py = exc.py();
+    if let Ok(args) = (exc,).into_pyobject(py)
         && let Err(error) = call::call(striker.bind(py), &args, None)
     {
         // It does not raise; an interrupt of the thread that kills can be anywhere.
         PyErr::from_value(error.into_any()).write_unraisable(py, Some(striker.bind(py)));
     }
-    if is_first {
-        let insistence = Insistence {
-            house: Arc::clone(house),
-            slot: Arc::clone(slot),
-            job,
-            since: Instant::now(),
-        };
-        insistence.wait(patience);
-    }
+}
+
+/// Take the next step after some time. Where the system has no thread for that, the strike has to arrive by itself.
+fn pursue(house: &Arc<House>, pursuit: Pursuit, time: Duration) {
+    let alarm = Alarm::Pursuit(Arc::clone(house), Box::new(pursuit));
+    let _ = house.timers.add(Instant::now() + time, alarm);
+}
+
+fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
+    let next = pursuit.step(py);
+    let time = match next {
+        Next::Over => return,
+        Next::In(time) => time,
+        Next::Ask => {
+            let (slot, job) = (pursuit.slot(), pursuit.job());
+            if let (Some(striker), Some(exc)) = (slot.striker(py, job), slot.last_asked(py)) {
+                slot.put_off(exc.bind(py), job);
+                ask(&striker, exc.bind(py));
+            }
+            Duration::from_millis(20)
+        }
+    };
+    pursue(house, pursuit, time);
 }
 
 /// For a job in an event loop: `striker(exc)` is asked to end it, and only when the loop has not said `strike_done()` 20 ms
@@ -101,44 +111,13 @@ pub(crate) fn strike_done() {
     }
 }
 
-/// A strike that was put off: for an event loop, which may be kept from it by code between two waits, or until the job is
-/// out of code that must not be hit.
-#[derive(Debug)]
-pub(crate) struct Insistence {
-    house: Arc<House>,
-    slot: Arc<Slot>,
-    job: u64,
-    since: Instant,
-}
-
-impl Insistence {
-    fn try_now(&self, py: Python<'_>) -> Choice {
-        let modules: &[&str] = if self.slot.striker(py, self.job).is_some() {
-            &LOOP
-        } else if self.since.elapsed() < LONGEST {
-            &DELICATE
-        } else {
-            &[]
-        };
-        self.slot.insist(py, self.job, modules)
-    }
-
-    fn wait(self, time: Duration) {
-        let house = Arc::clone(&self.house);
-        // Where the system has no thread for it, the loop has to come to it by itself.
-        let _ = house
-            .timers
-            .add(Instant::now() + time, Alarm::Insistence(self));
-    }
-}
-
 /// What the timers of a house are for.
 #[derive(Debug)]
 pub(crate) enum Alarm {
     /// `timeout=` is over.
     Deadline(Deadline),
-    /// A strike was put off.
-    Insistence(Insistence),
+    /// A job that was struck is to end.
+    Pursuit(Arc<House>, Box<Pursuit>),
 }
 
 impl Alarm {
@@ -148,11 +127,8 @@ impl Alarm {
             Self::Deadline(deadline) => {
                 Python::try_attach(|py| deadline.strike(py));
             }
-            Self::Insistence(this) => {
-                let choice = Python::try_attach(|py| this.try_now(py));
-                if choice == Some(Choice::NotNow) {
-                    this.wait(AGAIN);
-                }
+            Self::Pursuit(house, pursuit) => {
+                Python::try_attach(|py| step(py, &house, *pursuit));
             }
         }
     }
@@ -331,5 +307,24 @@ pub(crate) fn kill_thread(
         Err(PyValueError::new_err(format!(
             "there is no thread with the ident {ident}"
         )))
+    }
+}
+
+/// The blocking functions of the standard library that are guarded, so that a kill can end them: a list of names.
+#[pyfunction]
+pub(crate) fn _guards() -> Vec<String> {
+    guard::in_force()
+}
+
+/// Take all guards out (False), as at the end of the last job, or put them in force again (True). While they are out, a kill
+/// does not reach blocked calls that begin then.
+#[pyfunction]
+#[pyo3(signature = (on, /))]
+pub(crate) fn _set_guards(py: Python<'_>, on: bool) {
+    if on {
+        guard::put_in_force(py);
+    } else {
+        guard::restore(py);
+        wake::uninstall();
     }
 }

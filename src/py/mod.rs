@@ -25,6 +25,7 @@ pub(crate) mod outcome;
 mod recruit;
 pub(crate) mod shim;
 pub(crate) mod streams;
+pub(crate) mod unraisable;
 pub(crate) mod view;
 pub(crate) mod wait;
 pub(crate) mod work;

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use super::held::held;
 use super::house::House;
 use super::worker::Worker;
-use super::{log, shim};
+use super::{log, shim, unraisable};
+use crate::interrupt::guard;
 use std::sync::Arc;
 
 /// Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
@@ -60,6 +61,9 @@ pub(crate) fn recruit(py: Python<'_>, house: &Arc<House>) -> Recruited {
 
 fn start(py: Python<'_>, worker: &Bound<'_, Worker>) -> PyResult<()> {
     let serial = worker.get().serial();
+    // On this thread and not on the worker's, which the end of the interpreter may unwind wherever it runs Python code.
+    guard::install(py);
+    unraisable::install(py)?;
     let roomy = Roomy::set(py)?;
     shim::START_WORKER.call(py, (worker, serial))?;
     drop(roomy);

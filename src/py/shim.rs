@@ -76,5 +76,6 @@ pub(crate) static INDEX: Door = Door::new("operator", "index");
 pub(crate) static PRINT: Door = Door::new("builtins", "print");
 pub(crate) static STACK_SIZE: Door = Door::new("threading", "stack_size");
 pub(crate) static NOTHING: Door = Door::new("rjobs._near", "nothing");
+pub(crate) static IS_DAEMON: Door = Door::new("rjobs._lifecycle", "is_daemon");
 pub(crate) static MAIN_THREAD: Door = Door::new("threading", "main_thread");
 pub(crate) static EXCEPTION_IN_CALLBACK: Door = Door::new("rjobs._near", "exception_in_callback");

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use super::{current, shim};
+use super::{current, exit, shim};
 use crate::interrupt::thread;
 
 /// How long a wait may go without looking for Ctrl-C or a kill. Ctrl-C is promised within 100 ms.
 const SLICE: Duration = Duration::from_millis(50);
+
+/// How long a wait in a job goes without looking whether it was struck, which takes no interpreter.
+const LOOK: Duration = Duration::from_millis(4);
 
 /// A number of seconds, with a clear error for what is none.
 #[derive(Debug, Clone, Copy)]
@@ -78,8 +81,8 @@ impl Patience {
 
 /// Block in `attempt(until)`, detached, until it gives something or patience ends (None).
 ///
-/// On the main thread it looks for signals every 50 ms, so Ctrl-C raises `KeyboardInterrupt` here. In a job it lets a
-/// kill of that job arrive as often. Any other thread sleeps through.
+/// On the main thread it looks for signals every 50 ms, so Ctrl-C raises `KeyboardInterrupt` here. In a job it looks for a
+/// kill of that job every 4 ms. Any other thread sleeps through.
 pub(crate) fn block<R: Send>(
     py: Python<'_>,
     patience: Patience,
@@ -90,13 +93,36 @@ pub(crate) fn block<R: Send>(
         .getattr(pyo3::intern!(py, "ident"))?;
     let on_main = main.extract::<std::ffi::c_ulong>().ok() == Some(thread::ident());
     let sliced = on_main || current::job(py)?.is_some();
+    let slot = current::my_slot().filter(|_| !on_main);
     loop {
         let slice = sliced.then(|| Instant::now() + SLICE);
         let until = match (slice, patience.deadline) {
             (Some(slice), Some(deadline)) => Some(slice.min(deadline)),
             (slice, deadline) => slice.or(deadline),
         };
-        if let Some(result) = py.detach(|| attempt(until)) {
+        let strikes = slot.as_ref().map(|slot| slot.strikes());
+        let result = py.detach(|| {
+            loop {
+                let look = slot.as_ref().map(|_| Instant::now() + LOOK);
+                let next = look.map_or(until, |look| {
+                    Some(until.map_or(look, |until| until.min(look)))
+                });
+                let result = attempt(next);
+                let is_struck = slot.as_ref().map(|slot| slot.strikes()) != strikes;
+                if result.is_some() || is_struck || next == until {
+                    return result;
+                }
+            }
+        });
+        if exit::is_ending()
+            && slot.is_none()
+            && !on_main
+            && shim::IS_DAEMON.call(py, ())?.is_truthy()?
+        {
+            // Its job was ended by the exit. A thread that may be left behind is: it would only tell of that.
+            exit::stay_out(py);
+        }
+        if let Some(result) = result {
             return Ok(Some(result));
         }
         py.check_signals()?;

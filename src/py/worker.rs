@@ -20,8 +20,8 @@ use super::{ending, exit, streams};
 use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
-use crate::interrupt::strike::Slot;
-use crate::interrupt::{call, context, thread};
+use crate::interrupt::slot::Slot;
+use crate::interrupt::{beat, call, context, thread};
 
 /// How long a worker runs short jobs in a row before it offers the interpreter to others, nanoseconds. By time and not by
 /// count: jobs that are C functions never offer it themselves.
@@ -76,7 +76,7 @@ impl Worker {
             return;
         }
         if exit::is_ending() {
-            stay_out(py);
+            exit::stay_out(py);
         }
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
@@ -86,6 +86,7 @@ impl Worker {
             slot: Some(Arc::clone(&slot)),
         };
         current::take_post(Some(post));
+        beat::set_here(Some(&slot));
         let mut shift = Shift {
             slot: &slot,
             job: &self.job,
@@ -97,14 +98,17 @@ impl Worker {
         loop {
             if exit::is_ending() {
                 slot.set_busy(false);
-                stay_out(py);
+                exit::stay_out(py);
             }
             if let Some(job) = self.house.pool.pop(arriving) {
                 arriving = false;
                 let job = job.into_bound(py);
                 let ended = shift.run(&job);
                 call::release(job);
-                let Some(ended) = ended else { return };
+                let Some(ended) = ended else {
+                    slot.retire();
+                    return;
+                };
                 if ended.saturating_sub(turn_began) > TURN {
                     py.detach(|| ());
                     turn_began = clock::now();
@@ -121,17 +125,9 @@ impl Worker {
             }
         }
         self.house.moved_out(&slot);
+        slot.retire();
         current::take_post(None);
     }
-}
-
-/// The interpreter ends: a worker that is not in a job any more must not be in the way, and never wants it back.
-fn stay_out(py: Python<'_>) -> ! {
-    py.detach(|| {
-        loop {
-            std::thread::park();
-        }
-    })
 }
 
 /// One worker's time on its thread.

@@ -1,6 +1,8 @@
 """Fixtures of the tests of the core: jobs that are known to run, and objects that are known to be gone."""
 
+import ctypes
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -51,25 +53,32 @@ def hold(manager, single) -> Iterator[Hold]:
     hold.go.set()
 
 
+LIBC = ctypes.CDLL("msvcrt" if os.name == "nt" else None)
+
+
 class Deaf:
-    """Starts jobs that are known to run and that run no Python code until `go()`: no kill lands in them before."""
+    """Starts jobs that are known to run and that are in native code until `go()`: no kill lands in them before."""
 
     def __init__(self, manager: rjobs.JobManager) -> None:
         self.manager = manager
-        self.locks = []
+        self.read = getattr(LIBC, "_read" if os.name == "nt" else "read")
+        self.ends = []
 
     def __call__(self) -> rjobs.Job:
-        lock = threading.Lock()
-        assert lock.acquire()
-        self.locks.append(lock)
-        job = self.manager.submit(lock.acquire)
+        reader, writer = os.pipe()
+        self.ends.append((reader, writer))
+        job = self.manager.submit(self.read, reader, ctypes.create_string_buffer(1), 1)
         while job.state == "queued":
             time.sleep(0)
         return job
 
     def go(self) -> None:
-        while self.locks:
-            self.locks.pop().release()
+        for _, writer in self.ends:
+            os.write(writer, b"x")
+        self.manager.wait(timeout=10)
+        while self.ends:
+            for end in self.ends.pop():
+                os.close(end)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The first kill: an exception in the job's own Python code, bound to the job and to nothing else."""
 
-import asyncio
 import builtins
 import contextlib
 import sys
@@ -11,8 +10,6 @@ import traceback
 import pytest
 
 import rjobs
-
-FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 @pytest.fixture
@@ -47,12 +44,6 @@ def wait(go):
     # this version may land in the midst of the standard library's locking.
     while not go.is_set():
         time.sleep(0.001)
-
-
-async def waiting(running):
-    """Says so once it waits: what is called soon is called when the task is not run any more."""
-    asyncio.get_running_loop().call_soon(running.set)
-    await asyncio.sleep(100)
 
 
 def stubborn(started, go):
@@ -182,7 +173,7 @@ def test_where_a_kill_cannot_land_it_says_false(deaf, manager):
     assert job.kill(5) is True
 
 
-def test_a_kill_lands_when_the_job_is_back_from_a_call_that_blocked(manager):
+def test_a_kill_ends_a_wait_for_a_lock_and_the_job_never_enters(manager):
     lock, started, after = threading.Lock(), threading.Event(), []
 
     def work():
@@ -194,8 +185,8 @@ def test_a_kill_lands_when_the_job_is_back_from_a_call_that_blocked(manager):
     with lock:
         job = manager.submit(work)
         assert started.wait(5)
-        job.kill(0)
-    job.join(5)
+        assert job.kill()
+        assert lock.locked()
     assert job.state == "killed"
     assert after == []
 
@@ -204,17 +195,31 @@ def test_a_kill_that_found_no_python_code_to_land_in_has_come_to_nothing(deaf, m
     job = deaf()
     job.kill(0)
     deaf.go()
-    assert job.get(5) is True
+    assert job.get(5) == 1
     assert job.state == "done"
     assert manager.submit(int).get(5) == 0
 
 
-def test_a_job_that_catches_its_kill_and_goes_on_is_not_killed(start, go):
+def test_a_job_that_catches_its_kill_and_goes_on_is_struck_until_it_ends(start):
     job = start(stubborn)
-    assert job.kill(timeout=0.01) is False
-    assert job.kill_pending
-    go.set()
-    assert job.get(5) == "survived"
+    assert job.kill()
+    assert job.state == "killed"
+
+
+def test_a_job_that_catches_its_kill_and_ends_at_once_is_done(manager):
+    started = threading.Event()
+
+    def catching():
+        try:
+            started.set()
+            time.sleep(1000)
+        except rjobs.JobKilled:
+            return "survived"
+
+    job = manager.submit(catching)
+    assert started.wait(5)
+    assert job.kill()
+    assert job.get() == "survived"
     assert job.state == "done"
 
 
@@ -260,86 +265,6 @@ def test_a_kill_reaches_code(manager, go):
     assert code.state == "killed"
 
 
-def test_a_kill_reaches_coroutines(manager):
-    running = threading.Event()
-    coroutine = manager.submit(waiting, running)
-    assert running.wait(5)
-    assert coroutine.kill()
-    assert coroutine.state == "killed"
-    with pytest.raises(rjobs.JobKilled):
-        coroutine.get()
-
-
-@pytest.mark.skipif(FREE_THREADED, reason="C17: a strike that comes late lands in the loop, which then waits for ever")
-def test_kills_of_coroutines_never_go_astray_in_asyncio(manager, go):
-    for _ in range(30):
-        running = threading.Event()
-
-        async def forever(running=running):
-            running.set()
-            for _ in iter(go.is_set, True):
-                await asyncio.sleep(0)
-
-        job = manager.submit(forever)
-        assert running.wait(5)
-        assert job.kill()
-        assert job.state == "killed"
-
-
-def test_a_coroutine_that_waits_is_ended_and_cleans_up(manager):
-    running, steps = threading.Event(), []
-
-    async def wait():
-        try:
-            await waiting(running)
-        finally:
-            await asyncio.sleep(0)
-            steps.append("cleaned")
-
-    job = manager.submit(wait)
-    assert running.wait(5)
-    assert job.kill()
-    assert job.state == "killed"
-    assert steps == ["cleaned"]
-
-
-def test_a_coroutine_can_be_ended_by_another_exception(manager):
-    running = threading.Event()
-
-    async def wait():
-        await waiting(running)
-
-    job = manager.submit(wait)
-    assert running.wait(5)
-    assert job.kill(exc=ValueError)
-    assert job.state == "killed"
-    assert type(job.exception()) is ValueError
-
-
-@pytest.mark.parametrize("where", ["task", "callback"])
-def test_a_kill_reaches_what_a_coroutine_has_its_loop_do(manager, go, where):
-    running = threading.Event()
-
-    def spin():
-        running.set()
-        while not go.is_set():
-            pass
-
-    async def task():
-        spin()
-
-    async def work():
-        if where == "callback":
-            asyncio.get_running_loop().call_soon(spin)
-            await asyncio.sleep(1000)
-        await asyncio.create_task(task())
-
-    job = manager.submit(work)
-    assert running.wait(5)
-    assert job.kill()
-    assert job.state == "killed"
-
-
 def test_a_module_that_is_being_imported_is_not_left_half_way(manager, go, tmp_path, monkeypatch):
     (tmp_path / "slow_module.py").write_text("started.set()\nwhile not go.is_set(): pass\nwhole = True\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -354,14 +279,6 @@ def test_a_module_that_is_being_imported_is_not_left_half_way(manager, go, tmp_p
     assert job.kill()
     assert job.state == "killed"
     assert sys.modules.pop("slow_module").whole
-
-
-def test_code_with_await_can_be_ended(manager):
-    running = threading.Event()
-    job = manager.new("await waiting(running)", {"waiting": waiting, "running": running})
-    assert running.wait(5)
-    assert job.kill()
-    assert job.state == "killed"
 
 
 def test_waking_up_from_a_short_sleep_it_finds_the_kill(manager):

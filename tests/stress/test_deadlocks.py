@@ -298,9 +298,6 @@ os._exit(0)
 """
 
 
-@pytest.mark.xfail(
-    reason="kills inside the library's lock handling are the next step: they can leak a lock", strict=False
-)
 def test_logging_jobs_under_kills_leave_no_lock_of_logging_locked():
     assert subprocess.run([sys.executable, "-c", LOGGING], timeout=50, check=False).returncode == 0
 

@@ -1,0 +1,176 @@
+//! What a worker's thread tells others about the guarded call that it is in, and what they ask of it.
+//!
+//! Written and read without locks: one side is a signal handler on the thread itself.
+
+use std::cell::Cell;
+use std::ptr::null;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use super::slot::Slot;
+
+/// One worker's thread. Never freed, since a signal may arrive late: used again for a later worker.
+#[derive(Debug, Default)]
+pub(crate) struct Beat {
+    /// The kernel's number of the thread; 0 while no worker has this.
+    thread: AtomicI32,
+    /// How many guarded calls were entered.
+    entries: AtomicU64,
+    /// The guarded call that the thread is in, by its number; 0 for none.
+    current: AtomicU64,
+    /// It waits for a lock, with a time limit of ours: such a wait may be ended as if its time were over.
+    waits_for_lock: AtomicBool,
+    /// The guarded call whose system call was ended by us.
+    ended: AtomicU64,
+    pub(super) request: Request,
+}
+
+/// Which system call is to be ended, and with what result. Written by the one waker before it sends the signal.
+#[derive(Debug, Default)]
+pub(super) struct Request {
+    /// The guarded call that it belongs to.
+    pub(super) entry: AtomicU64,
+    pub(super) number: AtomicUsize,
+    pub(super) pc: AtomicUsize,
+    pub(super) sp: AtomicUsize,
+    pub(super) result: AtomicUsize,
+    /// One of `Answer`.
+    pub(super) answer: AtomicU32,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Answer {
+    /// None was made, or it was answered and seen.
+    Idle = 0,
+    /// The signal was sent.
+    Asked = 1,
+    /// The system call was ended, or the thread was elsewhere by then.
+    Answered = 2,
+}
+
+/// Beats of workers that have ended.
+static FREE: Mutex<Vec<&'static Beat>> = Mutex::new(Vec::new());
+
+impl Beat {
+    /// One for the calling thread.
+    pub(super) fn of_this_thread() -> &'static Self {
+        let beat = FREE.lock().pop();
+        let beat = beat.unwrap_or_else(|| Box::leak(Box::default()));
+        beat.thread.store(thread_number(), Ordering::Release);
+        beat
+    }
+
+    /// The worker ends.
+    pub(super) fn retire(&'static self) {
+        self.thread.store(0, Ordering::Release);
+        // One that still waits for its answer is not used again: the signal may be on its way.
+        if self.request.answer.load(Ordering::Acquire) != Answer::Asked as u32 {
+            FREE.lock().push(self);
+        }
+    }
+
+    pub(super) fn thread(&self) -> i32 {
+        self.thread.load(Ordering::Acquire)
+    }
+
+    /// A guarded call begins; `leave` needs what this returns.
+    pub(super) fn enter(&self, waits_for_lock: bool) -> Entry {
+        let number = self.entries.load(Ordering::Relaxed) + 1;
+        self.entries.store(number, Ordering::Relaxed);
+        let entry = Entry {
+            number,
+            outer: self.current.load(Ordering::Relaxed),
+            outer_waits_for_lock: self.waits_for_lock.load(Ordering::Relaxed),
+        };
+        self.waits_for_lock.store(waits_for_lock, Ordering::Release);
+        self.current.store(number, Ordering::Release);
+        entry
+    }
+
+    /// It has returned; true when its system call was ended by us, so that what it returned means nothing.
+    pub(super) fn leave(&self, entry: &Entry) -> bool {
+        self.current.store(entry.outer, Ordering::Release);
+        self.waits_for_lock
+            .store(entry.outer_waits_for_lock, Ordering::Release);
+        self.ended
+            .compare_exchange(entry.number, 0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// A new job: whatever the last one was in is over.
+    pub(super) fn begin(&self) {
+        self.current.store(0, Ordering::Release);
+        self.waits_for_lock.store(false, Ordering::Release);
+    }
+
+    /// The guarded call that the thread is in; 0 for none.
+    pub(super) fn current(&self) -> u64 {
+        self.current.load(Ordering::Acquire)
+    }
+
+    pub(super) fn waits_for_lock(&self) -> bool {
+        self.waits_for_lock.load(Ordering::Acquire)
+    }
+
+    /// The system call of the guarded call `entry` was ended. On the thread itself, in the signal handler.
+    pub(super) fn has_ended(&self, entry: u64) {
+        self.ended.store(entry, Ordering::Release);
+    }
+}
+
+/// A guarded call, nested in another or not.
+#[derive(Debug)]
+pub(super) struct Entry {
+    number: u64,
+    outer: u64,
+    outer_waits_for_lock: bool,
+}
+
+#[cfg(target_os = "linux")]
+fn thread_number() -> i32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::gettid() }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn thread_number() -> i32 {
+    0
+}
+
+thread_local! {
+    // Without a destructor, and set before any signal is sent to the thread.
+    static HERE: Cell<*const Slot> = const { Cell::new(null()) };
+}
+
+/// The calling thread is a worker with this slot (None: no more). The caller keeps the slot alive until it takes it back.
+pub(crate) fn set_here(slot: Option<&Slot>) {
+    HERE.set(slot.map_or(null(), std::ptr::from_ref));
+}
+
+/// The slot of the calling thread while it runs a job; None anywhere else.
+#[inline]
+pub(super) fn here<'a>() -> Option<&'a Slot> {
+    let slot = HERE.get();
+    if slot.is_null() {
+        return None;
+    }
+    // SAFETY: set by this very thread, whose worker keeps the slot alive and takes it back before it goes.
+    let slot = unsafe { &*slot };
+    slot.is_open().then_some(slot)
+}
+
+/// Send once more what was sent to the job of the calling thread, if it was this; false where it was not, or there is no job.
+pub(crate) fn send_again(class: &Bound<'_, PyAny>) -> bool {
+    let py = class.py();
+    here().is_some_and(|slot| {
+        let is_it = slot.sent(py).is_some_and(|sent| sent.is(class));
+        is_it
+            && slot
+                .job()
+                .is_some_and(|job| slot.send_again(py, job, false))
+    })
+}

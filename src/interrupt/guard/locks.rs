@@ -1,0 +1,363 @@
+//! Guards of locks: a kill never leaves one locked, and never lets anybody in unlocked.
+//!
+//! - A wait for a lock is made of tries with a time limit, which the waker may end; then the exception is raised, out of
+//!   `acquire`, without the lock.
+//! - A lock that was got while a kill came is given back, and the exception raised: nothing lies between that and the
+//!   caller's `try`.
+//! - A worker notes which locks its job holds, and where it got the last one. A job that stands right behind `acquire` is not
+//!   struck there, and neither is the standard library's own code while it holds a lock of its own (`threading`, `queue`,
+//!   `logging`, ...): what was put off is raised by the `release` that gives the last of these back.
+
+use std::mem::transmute;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::time::{Duration, Instant};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::ask::Ask;
+use super::places::{JOIN, RESTORE, SAVE, WAIT, is_library, stands_in};
+use super::tables::{FAST_KEYWORDS, KEYWORDS, Special};
+use super::trampolines::{Fast, FastKeywords, Keywords, Plain};
+use super::{Object, raise};
+use crate::interrupt::beat::here;
+use crate::interrupt::slot::Slot;
+
+/// How long one try waits. Where waits cannot be ended from outside it is how late a kill may come.
+fn slice() -> Duration {
+    if crate::interrupt::wake::is_possible() {
+        Duration::from_secs(3600)
+    } else {
+        Duration::from_millis(20)
+    }
+}
+
+/// One type of locks: its original functions.
+struct Kind {
+    acquire: AtomicPtr<()>,
+    acquire_is_fast: AtomicBool,
+    release: AtomicPtr<()>,
+    exit: AtomicPtr<()>,
+    /// Shared by processes: `timeout=None` means no limit, and who releases it need not be who acquired it.
+    is_semaphore: bool,
+}
+
+const fn kind(is_semaphore: bool) -> Kind {
+    Kind {
+        acquire: AtomicPtr::new(null_mut()),
+        acquire_is_fast: AtomicBool::new(false),
+        release: AtomicPtr::new(null_mut()),
+        exit: AtomicPtr::new(null_mut()),
+        is_semaphore,
+    }
+}
+
+const LOCK: usize = 0;
+const RLOCK: usize = 1;
+const SEMAPHORE: usize = 2;
+static LOCKED: AtomicPtr<()> = AtomicPtr::new(null_mut());
+static KINDS: [Kind; 3] = [kind(false), kind(false), kind(true)];
+
+/// What is guarded here. `acquire` comes first in each type: the rest calls it.
+pub(super) static GUARDS: [(&str, &str, Special); 13] = [
+    ("_thread.LockType", "acquire", guard_acquire::<LOCK>),
+    ("_thread.LockType", "acquire_lock", guard_acquire::<LOCK>),
+    ("_thread.LockType", "__enter__", guard_enter::<LOCK>),
+    ("_thread.LockType", "release", guard_release::<LOCK>),
+    ("_thread.LockType", "release_lock", guard_release::<LOCK>),
+    ("_thread.LockType", "__exit__", guard_exit::<LOCK>),
+    ("_thread.LockType", "locked", guard_locked),
+    ("_thread.RLock", "acquire", guard_acquire::<RLOCK>),
+    ("_thread.RLock", "__enter__", guard_enter::<RLOCK>),
+    ("_thread.RLock", "release", guard_release::<RLOCK>),
+    ("_thread.RLock", "__exit__", guard_exit::<RLOCK>),
+    (
+        "_multiprocessing.SemLock",
+        "acquire",
+        guard_acquire::<SEMAPHORE>,
+    ),
+    (
+        "_multiprocessing.SemLock",
+        "__enter__",
+        guard_enter::<SEMAPHORE>,
+    ),
+];
+
+fn guard_acquire<const KIND: usize>(function: *mut (), flags: i32) -> Option<*mut ()> {
+    let guard = match flags {
+        KEYWORDS => acquire_keywords::<KIND> as Keywords as *mut (),
+        FAST_KEYWORDS => acquire_fast::<KIND> as FastKeywords as *mut (),
+        _ => return None,
+    };
+    let kind = &KINDS[KIND];
+    kind.acquire_is_fast
+        .store(flags == FAST_KEYWORDS, Ordering::Release);
+    kind.acquire.store(function, Ordering::Release);
+    Some(guard)
+}
+
+fn guard_enter<const KIND: usize>(_: *mut (), flags: i32) -> Option<*mut ()> {
+    if KINDS[KIND].acquire.load(Ordering::Acquire).is_null() {
+        return None;
+    }
+    match flags {
+        KEYWORDS => Some(acquire_keywords::<KIND> as Keywords as *mut ()),
+        ffi::METH_NOARGS => Some(enter::<KIND> as Plain as *mut ()),
+        _ => None,
+    }
+}
+
+fn guard_release<const KIND: usize>(function: *mut (), flags: i32) -> Option<*mut ()> {
+    (flags == ffi::METH_NOARGS).then(|| {
+        KINDS[KIND].release.store(function, Ordering::Release);
+        release::<KIND> as Plain as *mut ()
+    })
+}
+
+fn guard_exit<const KIND: usize>(function: *mut (), flags: i32) -> Option<*mut ()> {
+    let guard = match flags {
+        ffi::METH_VARARGS => exit_plain::<KIND> as Plain as *mut (),
+        ffi::METH_FASTCALL => exit_fast::<KIND> as Fast as *mut (),
+        _ => return None,
+    };
+    KINDS[KIND].exit.store(function, Ordering::Release);
+    Some(guard)
+}
+
+fn guard_locked(function: *mut (), flags: i32) -> Option<*mut ()> {
+    (flags == ffi::METH_NOARGS).then(|| {
+        LOCKED.store(function, Ordering::Release);
+        locked as Plain as *mut ()
+    })
+}
+
+/// `lock.locked()`. Up to `CPython` 3.12 `Thread.join` waits for a lock that the joined thread gives back when it ends, and
+/// an exception that comes meanwhile makes it ask whether that is locked (bpo-45274): it takes the thread's hold on it for
+/// its own, gives it back, and the thread counts as ended from then on. So there, in a job, the answer is whether the lock
+/// was got.
+unsafe extern "C-unwind" fn locked(own: Object, argument: Object) -> Object {
+    if let Some(slot) = here()
+        && stands_in(&JOIN)
+        && !slot.footing().is_last(own as usize)
+    {
+        // SAFETY: attached; a new reference.
+        unsafe {
+            ffi::Py_INCREF(ffi::Py_False());
+            return ffi::Py_False();
+        }
+    }
+    // SAFETY: the original, with the arguments that came.
+    unsafe { transmute::<*mut (), Plain>(LOCKED.load(Ordering::Acquire))(own, argument) }
+}
+
+unsafe extern "C-unwind" fn acquire_keywords<const KIND: usize>(
+    own: Object,
+    arguments: Object,
+    names: Object,
+) -> Object {
+    // SAFETY: attached, and called as the flags of the definition say: a tuple, and a dict or NULL.
+    let ask = || unsafe { Ask::of_tuple(KINDS[KIND].is_semaphore, arguments, names) };
+    match here().and_then(|slot| Some((slot, ask()?))) {
+        Some((slot, ask)) => acquire(slot, &KINDS[KIND], own, ask),
+        None => {
+            // SAFETY: the original, with the arguments that came.
+            unsafe {
+                let original = KINDS[KIND].acquire.load(Ordering::Acquire);
+                transmute::<*mut (), Keywords>(original)(own, arguments, names)
+            }
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn acquire_fast<const KIND: usize>(
+    own: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    // SAFETY: attached, and called as the flags of the definition say: `count` arguments, then one for each name.
+    let ask = || unsafe { Ask::of_array(KINDS[KIND].is_semaphore, arguments, count, names) };
+    match here().and_then(|slot| Some((slot, ask()?))) {
+        Some((slot, ask)) => acquire(slot, &KINDS[KIND], own, ask),
+        None => {
+            // SAFETY: the original, with the arguments that came.
+            unsafe {
+                let original = KINDS[KIND].acquire.load(Ordering::Acquire);
+                transmute::<*mut (), FastKeywords>(original)(own, arguments, count, names)
+            }
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn enter<const KIND: usize>(own: Object, _: Object) -> Object {
+    match here() {
+        Some(slot) => acquire(slot, &KINDS[KIND], own, Ask::FOREVER),
+        None => KINDS[KIND].try_acquire(own, true, None),
+    }
+}
+
+unsafe extern "C-unwind" fn release<const KIND: usize>(own: Object, argument: Object) -> Object {
+    // SAFETY: the original, with the arguments that came.
+    let result = unsafe {
+        let original = KINDS[KIND].release.load(Ordering::Acquire);
+        transmute::<*mut (), Plain>(original)(own, argument)
+    };
+    released(own, result)
+}
+
+unsafe extern "C-unwind" fn exit_plain<const KIND: usize>(own: Object, argument: Object) -> Object {
+    // SAFETY: the original, with the arguments that came.
+    let result = unsafe {
+        let original = KINDS[KIND].exit.load(Ordering::Acquire);
+        transmute::<*mut (), Plain>(original)(own, argument)
+    };
+    released(own, result)
+}
+
+unsafe extern "C-unwind" fn exit_fast<const KIND: usize>(
+    own: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+) -> Object {
+    // SAFETY: the original, with the arguments that came.
+    let result = unsafe {
+        let original = KINDS[KIND].exit.load(Ordering::Acquire);
+        transmute::<*mut (), Fast>(original)(own, arguments, count)
+    };
+    released(own, result)
+}
+
+impl Kind {
+    /// The original `acquire(blocking, timeout)`; no time is no limit.
+    fn try_acquire(&self, own: Object, blocking: bool, time: Option<f64>) -> Object {
+        // SAFETY: attached; new references are given back or handed over, and the function is called by its convention.
+        unsafe {
+            let mut arguments = [
+                if blocking {
+                    ffi::Py_True()
+                } else {
+                    ffi::Py_False()
+                },
+                null_mut(),
+            ];
+            let mut count = 1;
+            if let Some(time) = time {
+                arguments[1] = ffi::PyFloat_FromDouble(time);
+                if arguments[1].is_null() {
+                    return null_mut();
+                }
+                count = 2;
+            }
+            let original = self.acquire.load(Ordering::Acquire);
+            let result = if self.acquire_is_fast.load(Ordering::Acquire) {
+                let function = transmute::<*mut (), FastKeywords>(original);
+                function(own, arguments.as_ptr(), count, null_mut())
+            } else {
+                let tuple = ffi::PyTuple_New(count);
+                if tuple.is_null() {
+                    ffi::Py_XDECREF(arguments[1]);
+                    return null_mut();
+                }
+                for (index, argument) in (0..).zip(arguments).filter(|(index, _)| *index < count) {
+                    ffi::Py_INCREF(argument);
+                    ffi::PyTuple_SetItem(tuple, index, argument);
+                }
+                let result = transmute::<*mut (), Keywords>(original)(own, tuple, null_mut());
+                ffi::Py_DECREF(tuple);
+                result
+            };
+            ffi::Py_XDECREF(arguments[1]);
+            result
+        }
+    }
+}
+
+/// Get the lock in a job.
+fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
+    let sends = slot.sends();
+    let result = kind.try_acquire(own, false, None);
+    // SAFETY: attached; Py_True lives as long as the interpreter.
+    if result.is_null() || result == unsafe { ffi::Py_True() } {
+        return got(slot, kind, own, result, sends);
+    }
+    if !ask.blocking {
+        return result;
+    }
+    let deadline = ask
+        .time
+        .map(|time| Instant::now() + Duration::from_secs_f64(time));
+    let mut result = result;
+    loop {
+        let left = deadline.map_or(slice(), |deadline| {
+            deadline
+                .saturating_duration_since(Instant::now())
+                .min(slice())
+        });
+        if left.is_zero() {
+            return result;
+        }
+        // SAFETY: attached; it is Py_False.
+        unsafe { ffi::Py_DECREF(result) };
+        // The lock of a condition must be taken again whatever comes, or `wait` would return without it.
+        let may_end = !stands_in(&RESTORE);
+        let entry = slot.beat().enter(may_end);
+        result = kind.try_acquire(own, true, Some(left.as_secs_f64()));
+        let ended = slot.beat().leave(&entry);
+        // SAFETY: as above.
+        if result.is_null() || result == unsafe { ffi::Py_True() } {
+            return got(slot, kind, own, result, sends);
+        }
+        if may_end && (ended || slot.sends() != sends) {
+            return raise(slot, result);
+        }
+    }
+}
+
+/// The lock was got, or the original raised.
+fn got(slot: &Slot, kind: &Kind, own: Object, result: Object, sends: u64) -> Object {
+    if result.is_null() {
+        return result;
+    }
+    // No bytecode has run since the beginning: what was sent meanwhile has not arrived.
+    if slot.sends() != sends && !stands_in(&RESTORE) {
+        // SAFETY: attached; the lock is ours, and its release runs no bytecode.
+        unsafe {
+            let name = ffi::PyUnicode_InternFromString(c"release".as_ptr());
+            let released = ffi::PyObject_CallMethodNoArgs(own, name);
+            ffi::Py_XDECREF(released);
+            ffi::Py_XDECREF(name);
+        }
+        return raise(slot, result);
+    }
+    // SAFETY: attached; a borrowed reference or NULL.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    if !frame.is_null() {
+        // SAFETY: the frame is alive, as it runs.
+        let at = unsafe { ffi::PyFrame_GetLasti(frame) };
+        slot.footing().got_a_lock(own as usize, frame as usize, at);
+        // A condition's `wait` takes a lock of its own for good.
+        if !kind.is_semaphore && is_library(frame) && !stands_in(&WAIT) {
+            slot.footing().library_got(own as usize);
+        }
+    }
+    result
+}
+
+/// A lock was given back, or the original raised.
+fn released(own: Object, result: Object) -> Object {
+    let Some(slot) = here() else { return result };
+    if result.is_null() {
+        return result;
+    }
+    slot.footing().gave_back(own as usize);
+    // A condition that is about to wait has to take it again.
+    if slot.has_put_off() && !stands_in(&SAVE) {
+        // SAFETY: a guard is called attached.
+        let py = unsafe { Python::assume_attached() };
+        if slot.deliver(py) {
+            return raise(slot, result);
+        }
+    }
+    result
+}

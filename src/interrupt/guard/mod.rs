@@ -1,0 +1,61 @@
+//! Guards around the blocking functions of the standard library, while a job runs.
+//!
+//! A guarded call says that it began, calls the original, and says that it ended. When its system call was ended from outside
+//! meanwhile, what the original made of that is thrown away, and the exception of the kill is raised in its place, out of the
+//! call: nothing false is ever returned. In a thread that runs no job a guard is one look at a thread-local.
+
+mod ask;
+mod locks;
+mod others;
+mod places;
+mod tables;
+mod trampolines;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::beat::{self, Entry};
+use super::slot::Slot;
+
+pub(crate) use tables::{in_force, install, put_in_force, restore};
+
+/// A pointer as CPython's functions take and return it.
+pub(super) type Object = *mut ffi::PyObject;
+
+/// Call the original, guarded.
+///
+/// Nothing here has a destructor: at the end of the interpreter the call may be unwound by `pthread_exit`.
+#[inline]
+fn guarded(original: impl FnOnce() -> Object) -> Object {
+    let Some(slot) = beat::here() else {
+        return original();
+    };
+    let entry = slot.beat().enter(false);
+    let result = original();
+    leave(slot, &entry, result)
+}
+
+fn leave(slot: &Slot, entry: &Entry, result: Object) -> Object {
+    if slot.beat().leave(entry) {
+        raise(slot, result)
+    } else {
+        result
+    }
+}
+
+/// Raise what was sent last in the place of `result`.
+#[cold]
+fn raise(slot: &Slot, result: Object) -> Object {
+    // SAFETY: attached, as after every call that returned to the interpreter; `result` is a new reference or NULL, and what
+    // is set is thrown away with it.
+    unsafe {
+        slot.take_back();
+        ffi::Py_XDECREF(result);
+        ffi::PyErr_Clear();
+        if slot.storm().gathers() {
+            slot.storm().begin(Python::assume_attached());
+        }
+        slot.set_sent();
+    }
+    std::ptr::null_mut()
+}

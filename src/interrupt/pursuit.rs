@@ -1,0 +1,167 @@
+//! Seeing to it that a strike ends its job: what is done next, depending on what became of the last step.
+//!
+//! | what is seen | what is done |
+//! |---|---|
+//! | the strike was put off | tried again every 2 ms, and for an import sent anyway after 2 s |
+//! | sent, and the job has not moved | if it waits in a guarded call: that is ended; else wait, ever longer |
+//! | arrived, and the job cleans up | left alone for half a second, then struck again |
+//! | arrived, and the job went on | struck again; the third time each of its lines raises |
+//!
+//! "Has not moved" is told by the innermost frame and its instruction, "cleans up" by the exception that the thread handles.
+//! A job that has not moved for long is in native code: it is looked after ever more rarely, as long as it lives.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use super::sight::{Fate, Spare};
+use super::slot::Slot;
+use super::strike::Choice;
+use super::wake::{Wake, wake};
+
+/// How long the event loop of a job has to come to its cancellation before its thread is struck.
+const LOOP_TIME: Duration = Duration::from_millis(20);
+
+/// How soon a strike is tried again that found its thread where it must not be hit.
+const AGAIN: Duration = Duration::from_millis(2);
+
+/// How long it is put off for an import at most: a module that is imported may be a whole program.
+const IMPORT_TIME: Duration = Duration::from_secs(2);
+
+/// How long a job has for its `finally` and `with` blocks before it is struck again.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// The first look after a strike, and the longest time between two.
+const FIRST: Duration = Duration::from_micros(500);
+const LONGEST: Duration = Duration::from_millis(250);
+
+/// How long a job has not moved that is said to be in native code.
+const NATIVE: Duration = Duration::from_millis(100);
+
+/// How often it is struck before every line raises.
+const PATIENCE: u32 = 2;
+
+/// One job that is to end.
+#[derive(Debug)]
+pub(crate) struct Pursuit {
+    slot: Arc<Slot>,
+    job: u64,
+    begun: Instant,
+    /// Since when what is seen now was seen.
+    since: Instant,
+    seen: Fate,
+    pause: Duration,
+    struck_again: u32,
+}
+
+/// When to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The job has ended.
+    Over,
+    /// After this time.
+    In(Duration),
+    /// Its event loop has done what it was asked for, and half a second later the job has not ended: ask again.
+    Ask,
+}
+
+impl Pursuit {
+    pub(crate) fn new(slot: &Arc<Slot>, job: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            slot: Arc::clone(slot),
+            job,
+            begun: now,
+            since: now,
+            seen: Fate::PutOff,
+            pause: FIRST,
+            struck_again: 0,
+        }
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    pub(crate) fn job(&self) -> u64 {
+        self.job
+    }
+
+    /// The first step, by who sent the strike; then `step` after what this returns.
+    pub(crate) fn begin(&mut self, py: Python<'_>) -> Duration {
+        if self.slot.striker(py, self.job).is_some() {
+            return LOOP_TIME;
+        }
+        let entry = self.slot.beat().current();
+        if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
+            wake(self.slot.beat(), entry);
+        }
+        FIRST
+    }
+
+    /// Look what became of it, and do the next thing. Attached; does not block.
+    pub(crate) fn step(&mut self, py: Python<'_>) -> Next {
+        // Before the fate is looked at: a call that begins after that is not the one the job was in.
+        let entry = self.slot.beat().current();
+        let fate = self.slot.fate(py, self.job);
+        if fate != self.seen {
+            (self.seen, self.since, self.pause) = (fate, Instant::now(), FIRST);
+        }
+        match fate {
+            Fate::Over => return Next::Over,
+            Fate::PutOff => return self.put_off(py),
+            Fate::Underway => self.underway(entry),
+            Fate::Handled if self.since.elapsed() < GRACE => {}
+            Fate::Handled | Fate::Swallowed => self.strike_again(py),
+        }
+        self.slow_down()
+    }
+
+    fn put_off(&mut self, py: Python<'_>) -> Next {
+        let has_striker = self.slot.striker(py, self.job).is_some();
+        if has_striker && !self.slot.has_put_off() {
+            // The loop has cancelled the task, which may be cleaning up.
+            if self.since.elapsed() > GRACE {
+                self.since = Instant::now();
+                return Next::Ask;
+            }
+            return self.slow_down();
+        }
+        let spare = if has_striker {
+            Spare::Loop
+        } else if self.begun.elapsed() < IMPORT_TIME {
+            Spare::Import
+        } else {
+            Spare::Locks
+        };
+        match self.slot.send_put_off(py, self.job, spare) {
+            Choice::Settled => Next::In(FIRST),
+            Choice::NotNow => Next::In(AGAIN),
+        }
+    }
+
+    fn underway(&mut self, entry: u64) {
+        let woken = wake(self.slot.beat(), entry);
+        let is_native = woken != Wake::Asked && self.since.elapsed() > NATIVE;
+        self.slot.note_native(is_native);
+    }
+
+    fn strike_again(&mut self, py: Python<'_>) {
+        self.struck_again += 1;
+        self.pause = FIRST;
+        self.since = Instant::now();
+        self.slot
+            .send_again(py, self.job, self.struck_again > PATIENCE);
+        let entry = self.slot.beat().current();
+        if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
+            wake(self.slot.beat(), entry);
+        }
+    }
+
+    fn slow_down(&mut self) -> Next {
+        let pause = self.pause;
+        self.pause = (pause * 3 / 2).min(LONGEST);
+        Next::In(pause)
+    }
+}

@@ -1,0 +1,101 @@
+//! What a striker can see of a job: whether it may be struck where it is, and what became of a strike.
+
+use pyo3::prelude::*;
+
+use super::frames::{Frames, IMPORT, LIBRARIES};
+use super::slot::Slot;
+
+/// Where a job is not struck: the strike would be lost there, or leave broken what others need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spare {
+    /// The event loop's own code.
+    Loop,
+    /// A module that is being imported; and what `Locks` spares.
+    Import,
+    /// The place right behind an `acquire`, and library code that holds a lock.
+    Locks,
+}
+
+/// The loop's own code.
+const LOOP: [&str; 4] = ["asyncio", "selectors", "concurrent", "rjobs"];
+
+/// A frame and an instruction in it; only good to be compared.
+pub(super) type Position = (usize, i32);
+
+/// What became of a strike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The job has ended.
+    Over,
+    /// It was not sent yet.
+    PutOff,
+    /// It was sent, and the job has not moved since: it waits, or for its turn.
+    Underway,
+    /// It arrived, and the job is cleaning up.
+    Handled,
+    /// It arrived, and the job went on.
+    Swallowed,
+}
+
+impl Slot {
+    /// Whether `job` is over, or where a strike harms nobody but it. With the GIL that holds until the caller runs bytecode
+    /// or detaches, but on CPython 3.13, where a strike may arrive one call or jump later; without it the thread may have
+    /// gone on.
+    pub(crate) fn may_be_struck(&self, py: Python<'_>, job: u64, spare: Spare) -> bool {
+        if self.job() != Some(job) {
+            return true;
+        }
+        match spare {
+            Spare::Loop => !self.is_in(py, &LOOP),
+            Spare::Import if self.is_in(py, &[IMPORT]) => false,
+            // What it waits in raises the exception itself, where that is safe.
+            Spare::Import | Spare::Locks if self.beat.current() != 0 => true,
+            Spare::Import | Spare::Locks => {
+                let is_behind = self
+                    .position(py)
+                    .is_some_and(|(frame, at)| self.footing.is_behind_acquire(frame, at));
+                !(is_behind || self.footing.library_holds() && self.is_in(py, &LIBRARIES))
+            }
+        }
+    }
+
+    /// Whether the thread is in one of `modules` or in what these called of the standard library.
+    pub(super) fn is_in(&self, py: Python<'_>, modules: &[&str]) -> bool {
+        // SAFETY: attached; the thread is the caller, or runs a job, as everybody who asks has seen since they attached.
+        unsafe { self.frames.are_in(py, modules) }
+    }
+
+    /// Where the job's code is; only good to be compared.
+    pub(super) fn position(&self, py: Python<'_>) -> Option<Position> {
+        self.job()?;
+        // SAFETY: attached, and it runs a job at this moment.
+        unsafe { self.frames.position(py) }
+    }
+
+    /// What became of what was sent to `job`, as far as can be seen.
+    pub(super) fn fate(&self, py: Python<'_>, job: u64) -> Fate {
+        let (sent, sent_at) = {
+            let aim = self.aim.lock();
+            if aim.job != Some(job) {
+                return Fate::Over;
+            }
+            if aim.asked.is_some() || aim.waiting.is_some() {
+                return Fate::PutOff;
+            }
+            let sent = aim.sent.as_ref().map(|sent| sent.clone_ref(py));
+            (sent, aim.sent_at)
+        };
+        let Some(sent) = sent else {
+            return Fate::PutOff;
+        };
+        // SAFETY: attached, and it runs a job at this moment.
+        let is_pending = unsafe { self.frames.has_pending(py) };
+        if is_pending.unwrap_or_else(|| self.position(py) == sent_at) {
+            return Fate::Underway;
+        }
+        if Frames::handles(sent.bind(py), self.thread.ident) {
+            return Fate::Handled;
+        }
+        Fate::Swallowed
+    }
+}

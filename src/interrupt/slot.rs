@@ -1,0 +1,168 @@
+//! A worker as strikers see it: who it is, what it runs, what is to happen to that. The protocol is in `strike.rs`.
+
+use std::ffi::c_ulong;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use super::beat::{self, Beat};
+use super::footing::Footing;
+use super::frames::Frames;
+use super::sight::Position;
+use super::storm::Storm;
+use crate::core::sync;
+
+/// One worker thread, as strikers see it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(super) thread: Identity,
+    pub(super) frames: Frames,
+    pub(super) beat: &'static Beat,
+    /// Its worker is out of `park`: it may run a job, or what comes before and after one.
+    pub(super) busy: AtomicBool,
+    /// It names a job; for the thread itself, in guards.
+    pub(super) open: AtomicBool,
+    /// How many strikes were sent to the thread.
+    pub(super) sends: AtomicU64,
+    /// A strike waits until the job is where it can be struck.
+    pub(super) put_off: AtomicBool,
+    /// One more than the job that somebody sees the end of.
+    pub(super) pursued: AtomicU64,
+    /// The job is in native code that cannot be ended, as far as was seen.
+    pub(super) is_native: AtomicBool,
+    /// Every line of the job raises.
+    pub(super) storm: Storm,
+    /// Where it stands with its locks.
+    pub(super) footing: Footing,
+    /// What a job sleeps on; nothing is in it.
+    pub(super) bed: (sync::Mutex<()>, sync::Condvar),
+    pub(super) aim: Mutex<Aim>,
+}
+
+/// Who a worker thread is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
+    /// `threading.get_ident()`.
+    pub(crate) ident: c_ulong,
+    /// `threading.get_native_id()`, where the system has one.
+    pub(crate) native_id: u64,
+    /// Tells the processor time of the thread, from any other thread.
+    pub(crate) clock: super::thread::CpuClock,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Aim {
+    /// The job that runs now, if any: only this one may be struck.
+    pub(super) job: Option<u64>,
+    /// A strike was sent at it, which may not have arrived.
+    pub(super) struck: bool,
+    /// How many holds there are: strikes wait until the last is let go.
+    pub(super) held: u32,
+    /// What waits; of several the latest.
+    pub(super) waiting: Option<Py<PyType>>,
+    /// For a job in an event loop: what is asked to end it, in the place of an exception sent to the thread.
+    pub(super) striker: Option<Py<PyAny>>,
+    /// What was asked for last and put off: until the striker has done so, or the job is where it can be struck.
+    pub(super) asked: Option<Py<PyType>>,
+    /// What the striker was asked for and has done.
+    pub(super) done: Option<Py<PyType>>,
+    /// What was sent last, and where the job was then.
+    pub(super) sent: Option<Py<PyType>>,
+    pub(super) sent_at: Option<Position>,
+}
+
+impl Slot {
+    /// The slot of the calling thread.
+    pub(crate) fn of_this_thread(py: Python<'_>) -> Self {
+        Self {
+            thread: super::thread::this_thread(),
+            frames: Frames::of_this_thread(py),
+            beat: Beat::of_this_thread(),
+            busy: AtomicBool::new(true),
+            open: AtomicBool::new(false),
+            sends: AtomicU64::new(0),
+            put_off: AtomicBool::new(false),
+            pursued: AtomicU64::new(0),
+            is_native: AtomicBool::new(false),
+            storm: Storm::default(),
+            footing: Footing::default(),
+            bed: (sync::Mutex::new(()), sync::Condvar::new()),
+            aim: Mutex::new(Aim::default()),
+        }
+    }
+
+    pub(crate) fn set_busy(&self, busy: bool) {
+        self.busy.store(busy, Ordering::Release);
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn thread(&self) -> Identity {
+        self.thread
+    }
+
+    /// True while it names a job. For the thread itself.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn beat(&self) -> &'static Beat {
+        self.beat
+    }
+
+    /// The worker ends: to be called by itself, once, when it runs no more jobs.
+    pub(crate) fn retire(&self) {
+        beat::set_here(None);
+        self.beat.retire();
+    }
+
+    pub(super) fn storm(&self) -> &Storm {
+        &self.storm
+    }
+
+    /// True for the first who asks since `job` began: who is to see to it that a strike ends it.
+    pub(crate) fn pursue(&self, job: u64) -> bool {
+        self.pursued.swap(job + 1, Ordering::AcqRel) != job + 1
+    }
+
+    /// The job is in native code that cannot be ended (or is not), as far as was seen.
+    pub(super) fn note_native(&self, is_native: bool) {
+        self.is_native.store(is_native, Ordering::Release);
+    }
+
+    pub(crate) fn is_native(&self) -> bool {
+        self.is_native.load(Ordering::Acquire)
+    }
+
+    pub(super) fn footing(&self) -> &Footing {
+        &self.footing
+    }
+
+    /// How many strikes were sent to the thread.
+    pub(super) fn sends(&self) -> u64 {
+        self.sends.load(Ordering::Acquire)
+    }
+
+    /// The same, for waits of our own in the job.
+    pub(crate) fn strikes(&self) -> u64 {
+        self.sends()
+    }
+
+    /// Block until the deadline, or until a strike is sent that was not counted in `sends`. Detached.
+    pub(super) fn sleep_until(&self, deadline: Instant, sends: u64) {
+        let mut bed = self.bed.0.lock();
+        while self.sends() == sends {
+            let (back, is_over) = self.bed.1.wait_until(bed, Some(deadline));
+            bed = back;
+            if is_over {
+                return;
+            }
+        }
+    }
+}

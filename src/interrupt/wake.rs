@@ -1,0 +1,51 @@
+//! Ending the system call that a guarded call of a job waits in. Linux on x86-64 and aarch64; elsewhere nothing is ended.
+//!
+//! A signal to the one thread interrupts its system call. The handler, on that thread, puts another result in the place of the
+//! interrupted call's, if the thread is in the very guarded call and the very system call that were seen before: then the C
+//! code returns as if the call had failed or timed out, and the guard throws away what it made of that. Everything else goes
+//! on as if nothing had happened: the signal is installed with `SA_RESTART`, so a system call that was not to be ended begins
+//! again by itself.
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod linux;
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod registers;
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+mod linux {
+    use super::Wake;
+    use crate::interrupt::beat::Beat;
+
+    pub(crate) fn is_possible() -> bool {
+        false
+    }
+
+    pub(crate) fn wake(_beat: &'static Beat, _entry: u64) -> Wake {
+        Wake::Elsewhere
+    }
+
+    pub(crate) fn uninstall() {}
+}
+
+pub(crate) use linux::{is_possible, uninstall, wake};
+
+/// What was found, and done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// The thread waits in a guarded call, which was asked to end.
+    Asked,
+    /// It waits in a system call that must not be touched.
+    Untouchable,
+    /// It is at work, or not in a guarded call, or the last request is not answered yet.
+    Elsewhere,
+}
