@@ -29,6 +29,8 @@ struct Crew<T> {
     calls: usize,
     /// Called or just started, and not yet at their first `pop`: they will take a job soon.
     rising: usize,
+    /// In a job that cannot be ended: as many more may be there in their place.
+    stuck: usize,
     closed: bool,
 }
 
@@ -63,6 +65,7 @@ impl<T> Pool<T> {
             parked: 0,
             calls: 0,
             rising: 0,
+            stuck: 0,
             closed: false,
         };
         Self {
@@ -102,13 +105,38 @@ impl<T> Pool<T> {
             return Err(Closed(item));
         }
         crew.queue.push_back(item);
-        if crew.queue.len() > crew.parked + crew.rising && crew.workers < self.max_workers {
+        Ok(self.admit(&mut crew))
+    }
+
+    fn admit(&self, crew: &mut Crew<T>) -> Admission {
+        let most = self.max_workers.saturating_add(crew.stuck);
+        if crew.queue.len() > crew.parked + crew.rising && crew.workers < most {
             crew.workers += 1;
             crew.rising += 1;
-            return Ok(Admission::NeedsWorker);
+            return Admission::NeedsWorker;
         }
-        self.call_one(&mut crew);
-        Ok(Admission::Queued)
+        self.call_one(crew);
+        Admission::Queued
+    }
+
+    /// A worker is in a job that cannot be ended: another may take its place.
+    pub fn one_is_stuck(&self) -> Admission {
+        let mut crew = self.crew.lock();
+        crew.stuck += 1;
+        if crew.closed || crew.queue.is_empty() {
+            return Admission::Queued;
+        }
+        self.admit(&mut crew)
+    }
+
+    /// Its job has ended after all: one worker too many leaves when it is done with what it does.
+    pub fn one_is_back(&self) {
+        let mut crew = self.crew.lock();
+        crew.stuck = crew.stuck.saturating_sub(1);
+    }
+
+    fn is_one_too_many(&self, crew: &Crew<T>) -> bool {
+        crew.workers > self.max_workers.saturating_add(crew.stuck)
     }
 
     /// The next piece of work, without blocking. `arriving`: the worker was started or came from `park` since its last call.
@@ -116,6 +144,9 @@ impl<T> Pool<T> {
         let mut crew = self.crew.lock();
         if arriving {
             crew.rising -= 1;
+        }
+        if self.is_one_too_many(&crew) {
+            return None;
         }
         let item = crew.queue.pop_front();
         if !crew.queue.is_empty() {
@@ -127,6 +158,13 @@ impl<T> Pool<T> {
     /// Block until there is work, the pool closes, or the idle time is over. Call it detached from the interpreter.
     pub fn park(&self) -> Wake {
         let mut crew = self.crew.lock();
+        if self.is_one_too_many(&crew) {
+            self.leave(&mut crew);
+            if !crew.queue.is_empty() {
+                self.call_one(&mut crew);
+            }
+            return Wake::Leave;
+        }
         if !crew.queue.is_empty() {
             crew.rising += 1;
             return Wake::Work;

@@ -53,6 +53,8 @@ pub(crate) struct Pursuit {
     seen: Fate,
     pause: Duration,
     struck_again: u32,
+    /// Another worker was asked for, in the place of this one.
+    pub(crate) is_replaced: bool,
 }
 
 /// When to look again.
@@ -77,6 +79,7 @@ impl Pursuit {
             seen: Fate::PutOff,
             pause: FIRST,
             struck_again: 0,
+            is_replaced: false,
         }
     }
 
@@ -126,6 +129,10 @@ impl Pursuit {
                 self.since = Instant::now();
                 return Next::Ask;
             }
+            return self.slow_down();
+        }
+        if !self.slot.has_put_off() {
+            // It waits for the end of a shield, which sends it.
             return self.slow_down();
         }
         let spare = if has_striker {

@@ -80,7 +80,7 @@ impl Slot {
     }
 
     /// Whether strikes wait.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.aim.lock().held > 0
     }
 
@@ -109,20 +109,22 @@ impl Slot {
         self.aim.lock().held += 1;
     }
 
-    /// The opposite: after the last hold, what waited is sent.
-    pub(crate) fn let_go(&self, py: Python<'_>) {
-        let waiting = {
+    /// The opposite. After the last hold, what waited is sent; or returned, where the striker of the job is to be asked.
+    pub(crate) fn let_go(&self, py: Python<'_>) -> Option<Py<PyType>> {
+        let (waiting, has_striker) = {
             let mut aim = self.aim.lock();
             aim.held = aim.held.saturating_sub(1);
-            if aim.held == 0 {
-                aim.waiting.take().zip(aim.job)
-            } else {
-                None
+            if aim.held > 0 {
+                return None;
             }
+            (aim.waiting.take().zip(aim.job), aim.striker.is_some())
         };
-        if let Some((exc, job)) = waiting {
-            self.strike(exc.bind(py), job);
+        let (exc, job) = waiting?;
+        if has_striker {
+            return Some(exc);
         }
+        self.strike(exc.bind(py), job);
+        None
     }
 
     /// From here on `striker(exc)` is asked to end the job, and the thread is only struck by `insist`. None: as before. To be

@@ -1,10 +1,13 @@
 //! Holding strikes off while code runs that must not be hit, though a job called it.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{current, shim};
+use super::{current, kill, shim};
 use crate::interrupt::call;
+use crate::interrupt::slot::Slot;
 
 /// Run `act` with strikes at the current job held off: one that was sent before arrives before `act`, one that comes
 /// meanwhile arrives after it.
@@ -15,8 +18,17 @@ pub(crate) fn held<R>(py: Python<'_>, act: impl FnOnce() -> PyResult<R>) -> PyRe
     slot.hold();
     // Any bytecode lets what was sent before arrive.
     let result = shim::NOTHING.call(py, ()).and_then(|_| act());
-    slot.let_go(py);
+    let_go(py, &slot);
     result
+}
+
+/// The end of a hold: what waited is sent, or asked for where the job has an event loop.
+pub(crate) fn let_go(py: Python<'_>, slot: &Arc<Slot>) {
+    let asked = slot.let_go(py);
+    if let (Some(exc), Ok(Some(job))) = (asked, current::job(py)) {
+        let job = job.get();
+        kill::strike(&job.house, slot, exc.bind(py), job.record.number());
+    }
 }
 
 /// The same for what must run whatever was sent before: that arrives after `act`, too.
@@ -27,7 +39,7 @@ pub(crate) fn undisturbed<R>(py: Python<'_>, act: impl FnOnce() -> R) -> R {
     slot.hold();
     let sent = shim::NOTHING.call(py, ()).err();
     let result = act();
-    slot.let_go(py);
+    let_go(py, &slot);
     if let (Some(error), Some(job)) = (sent, slot.job()) {
         slot.strike(&error.get_type(py), job);
     }

@@ -16,6 +16,7 @@ use super::shim;
 use super::work::{Label, Work};
 use super::{exit, held};
 use crate::core::clock::Tick;
+use crate::core::latch::Latch;
 use crate::core::output::Output;
 use crate::core::record::Record;
 use crate::core::state::State;
@@ -37,6 +38,7 @@ pub struct Job {
     pub(crate) daemon: bool,
     /// Its end was told of, by `status` or at a prompt.
     pub(crate) reported: AtomicBool,
+    pub(crate) stop_requested: AtomicBool,
     pub(crate) held: Mutex<Held>,
     /// The worker that runs it, set before the state says `Running`.
     pub(crate) slot: OnceLock<Arc<Slot>>,
@@ -66,6 +68,8 @@ pub(crate) struct Extras {
     pub(crate) callbacks: Vec<Py<PyAny>>,
     pub(crate) future: Option<Py<PyAny>>,
     pub(crate) outputs: Option<Py<PyList>>,
+    /// Opened by `stop`.
+    pub(crate) stop: Option<Arc<Latch>>,
     /// The classes that kills asked for. All are kept until the job has ended: the thread's state may hold one.
     pub(crate) kills: Vec<Py<PyType>>,
 }
@@ -88,6 +92,7 @@ impl Job {
             timeout: options.timeout,
             daemon: options.daemon,
             reported: AtomicBool::new(false),
+            stop_requested: AtomicBool::new(false),
             held: Mutex::new(Held {
                 work: Some(work),
                 outcome: Outcome::None,

@@ -10,8 +10,10 @@ use pyo3::types::PyType;
 use super::errors::{JobKilled, JobTimeout};
 use super::house::House;
 use super::job::Job;
+use super::recruit::{Recruited, recruit};
 use super::wait::{Patience, Timeout};
-use super::{current, shim};
+use super::{current, exit, shim};
+use crate::core::pool::Admission;
 use crate::core::state::State;
 use crate::interrupt::pursuit::{Next, Pursuit};
 use crate::interrupt::sight::Spare;
@@ -43,7 +45,8 @@ pub(crate) fn class_of<'py>(
 /// or as soon as it is where it can be. From then on the timers see to it that it ends.
 pub(crate) fn strike(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyType>, job: u64) {
     let py = exc.py();
-    if let Some(striker) = slot.striker(py, job) {
+    let striker = slot.striker(py, job).filter(|_| !slot.is_held());
+    if let Some(striker) = striker {
         slot.put_off(exc, job);
         ask(&striker, exc);
     } else if slot.may_be_struck(py, job, Spare::Import) {
@@ -76,6 +79,7 @@ fn pursue(house: &Arc<House>, pursuit: Pursuit, time: Duration) {
 
 fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
     let next = pursuit.step(py);
+    replace_worker(py, house, &mut pursuit, next == Next::Over);
     let time = match next {
         Next::Over => return,
         Next::In(time) => time,
@@ -89,6 +93,20 @@ fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
         }
     };
     pursue(house, pursuit, time);
+}
+
+/// A worker whose job is in native code and cannot be ended is missing in the pool: have another in its place until then.
+fn replace_worker(py: Python<'_>, house: &Arc<House>, pursuit: &mut Pursuit, is_over: bool) {
+    if is_over && pursuit.is_replaced {
+        house.pool.one_is_back();
+    } else if !is_over && !pursuit.is_replaced && pursuit.slot().is_native() && !exit::is_ending() {
+        pursuit.is_replaced = true;
+        if house.pool.one_is_stuck() == Admission::NeedsWorker
+            && let Recruited::No(error) | Recruited::Yes(Err(error)) = recruit(py, house)
+        {
+            error.write_unraisable(py, None);
+        }
+    }
 }
 
 /// For a job in an event loop: `striker(exc)` is asked to end it, and only when the loop has not said `strike_done()` 20 ms
@@ -223,14 +241,19 @@ impl IsInstanceOf for Bound<'_, PyBaseException> {
 impl Job {
     /// End it now, and wait up to `timeout` seconds (None: no limit; 0: ask and return at once) until it has ended.
     ///
-    /// Returns True when it has ended, in whatever way, False when it has not yet: then the exception is pending and
-    /// arrives as soon as the job runs Python code again (see `kill_pending`). A queued job never runs. A running one
-    /// gets `JobKilled`, or the class `exc`, raised where it is; its `finally` and `with` blocks run. A kill is bound to
-    /// the job: one that comes as the job ends hits nobody. Called by the job itself, it raises at once.
+    /// Returns True when it has ended, in whatever way, False when it has not yet: then the kill stays pending and lands as
+    /// soon as it can (see `kill_pending`, `in_native_code`). A queued job never runs. A running one gets `JobKilled`, or the
+    /// class `exc`, raised where it is. A kill is bound to the job: one that comes as the job ends hits nobody. Called by the
+    /// job itself, it raises at once.
     ///
-    /// In this version a call that blocks outside of Python (`time.sleep`, a socket, a lock) is not woken: the job ends
-    /// when that call returns. Raises `TypeError` when `exc` is no exception class. Blocks; Ctrl-C raises
-    /// `KeyboardInterrupt` here within 100 ms.
+    /// A call of the standard library that blocks (a sleep, a lock, a queue, a socket, a pipe, a child process) is ended and
+    /// raises the kill itself; on macOS and Windows sleeps and waits for locks do, other calls when they return. `finally` and
+    /// `with` blocks run, and have half a second until the job is struck again. A job that catches the exception and goes on
+    /// is struck again at once, and after the third time each of its lines raises. Code of an extension that neither returns
+    /// nor waits in a call of the standard library cannot be ended; the kill lands when it returns, and another worker takes
+    /// the place of this one meanwhile. `with current_job().shield():` makes a kill wait.
+    ///
+    /// Raises `TypeError` when `exc` is no exception class. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms.
     #[pyo3(
         signature = (timeout = Some(Timeout::DEFAULT), exc = None),
         text_signature = "($self, timeout=5.0, exc=None)"

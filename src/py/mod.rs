@@ -13,6 +13,7 @@ pub(crate) mod held;
 pub(crate) mod house;
 pub(crate) mod job;
 mod job_future;
+mod job_inside;
 mod job_output;
 mod job_record;
 pub(crate) mod kill;

@@ -35,7 +35,7 @@ class Hold:
 
         def held():
             started.set()
-            # Not `go.wait`: a kill of this version may land in the midst of the standard library's locking.
+            # Not `go.wait`: a kill is to land in bytecode.
             while not self.go.is_set():
                 time.sleep(0.001)
             return value

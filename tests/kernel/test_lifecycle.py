@@ -25,7 +25,7 @@ def text_seen(text):
 )
 def test_interrupt_answers_and_the_job_goes_on(kernel, waiting):
     shield = waiting.startswith("job.kill")
-    code = "while not go.is_set():\n    try: go.wait(20)\n    except BaseException: pass" if shield else "go.wait(20)"
+    code = "import rjobs\nwith rjobs.current_job().shield(): go.wait(20)" if shield else "go.wait(20)"
     kernel(f"%%job -q\n{code}")
     kernel("job = jobs[max(jobs.all)]")
     cell_id = kernel.start(f"print('waiting', flush=True)\n{waiting}")

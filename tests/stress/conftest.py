@@ -33,7 +33,7 @@ class Witness(logging.Handler):
     def is_known(self, what) -> bool:
         """Whether this is what happens to a job that is killed, and goes wrong for nobody else."""
         # A finalizer that runs inside a job is part of it: a kill that arrives there hits whom it was meant for. Python
-        # swallows it, and to send it again is the next step. Anywhere else it went astray.
+        # swallows it, and the hook that this witness stands in for sends it again. Anywhere else it went astray.
         job = rjobs.current_job()
         return job is not None and job.kill_pending and isinstance(what.exc_value, rjobs.JobKilled)
 

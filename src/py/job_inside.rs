@@ -1,0 +1,155 @@
+//! What a job does about its own end: shields a step from kills, looks whether it is asked to stop; and who asks it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use super::errors::JobKilled;
+use super::job::Job;
+use super::kill;
+use super::wait::{Patience, Timeout, block};
+use super::{current, held, shim};
+use crate::core::latch::Latch;
+use crate::core::state::State;
+use crate::interrupt::slot::Slot;
+
+/// What `job.shield()` gives: a `with` block in which kills wait.
+#[pyclass(frozen, module = "rjobs")]
+#[derive(Debug)]
+pub(crate) struct Shield {
+    slot: Option<Arc<Slot>>,
+}
+
+#[pymethods]
+impl Shield {
+    fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(slot) = &self.slot else {
+            return Ok(());
+        };
+        slot.hold();
+        // What was sent before arrives now, and not in the block.
+        shim::NOTHING
+            .call(py, ())
+            .map(|_| ())
+            .inspect_err(|_| held::let_go(py, slot))
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(slot) = &self.slot else {
+            return Ok(());
+        };
+        held::let_go(py, slot);
+        // What waited arrives now.
+        shim::NOTHING.call(py, ()).map(|_| ())
+    }
+}
+
+impl Job {
+    /// An error where the calling thread does not work for this job.
+    fn must_be_inside(me: &Bound<'_, Self>, what: &str) -> PyResult<()> {
+        if current::job(me.py())?.is_some_and(|job| job.is(me)) {
+            return Ok(());
+        }
+        let title = me.get().title(me.py());
+        Err(PyRuntimeError::new_err(format!(
+            "{what} is for the code of {title} itself: call it as rjobs.current_job().{what} in there"
+        )))
+    }
+
+    fn stop_latch(&self) -> Arc<Latch> {
+        self.with_extras(|extras| Arc::clone(extras.stop.get_or_insert_with(|| Latch::new(1))))
+    }
+
+    fn stopped(me: &Bound<'_, Self>) -> PyErr {
+        if let Some(slot) = current::my_slot() {
+            slot.struck_itself();
+        }
+        JobKilled::new_err(format!("{} was asked to stop", me.get().title(me.py())))
+    }
+}
+
+#[pymethods]
+impl Job {
+    /// Ask it to end, wait up to `grace` seconds (default 5; None: no limit), then kill it and wait up to 5 seconds more.
+    ///
+    /// Returns True when it has ended, in whatever way. A queued job is cancelled. A running one sees `stop_requested`, and
+    /// its `check()` and `sleep()` raise `JobKilled`; code that looks at none of these runs on until the kill. Blocks; Ctrl-C
+    /// raises `KeyboardInterrupt` here within 100 ms, and the request stands. Raises `RuntimeError` in the job itself.
+    #[pyo3(
+        signature = (grace = Some(Timeout::DEFAULT)),
+        text_signature = "($self, grace=5.0)"
+    )]
+    fn stop(me: &Bound<'_, Self>, grace: Option<Timeout>) -> PyResult<bool> {
+        let (py, job) = (me.py(), me.get());
+        let patience = Patience::of(grace.map(|grace| grace.0))?;
+        if current::job(py)?.is_some_and(|job| job.is(me)) {
+            let title = job.title(py);
+            return Err(PyRuntimeError::new_err(format!(
+                "{title} cannot wait for its own end: return, or raise"
+            )));
+        }
+        if job.is_over() || Self::end_queued(me, State::Cancelled) {
+            return Ok(true);
+        }
+        job.stop_requested.store(true, Ordering::Release);
+        job.stop_latch().open();
+        if job.wait(py, patience)? {
+            return Ok(true);
+        }
+        let class: Bound<'_, PyType> = kill::class_of(py, None)?;
+        Self::strike(me, &class)?;
+        job.wait(py, Patience::of(Some(Timeout::DEFAULT.0))?)
+    }
+
+    /// Whether `stop()` was called. Does not block.
+    #[getter]
+    fn stop_requested(&self) -> bool {
+        self.stop_requested.load(Ordering::Acquire)
+    }
+
+    /// In the job: raise `JobKilled` if `stop()` was called, else do nothing. Raises `RuntimeError` anywhere else.
+    fn check(me: &Bound<'_, Self>) -> PyResult<()> {
+        Self::must_be_inside(me, "check()")?;
+        if me.get().stop_requested() {
+            return Err(Self::stopped(me));
+        }
+        Ok(())
+    }
+
+    /// In the job: sleep for `seconds`, or until `stop()` is called; then raise `JobKilled` as `check()` does.
+    ///
+    /// Blocks without holding the interpreter; a kill ends it. Raises `RuntimeError` in any other place than the job,
+    /// `ValueError` for a negative time or NaN.
+    fn sleep(me: &Bound<'_, Self>, seconds: Timeout) -> PyResult<()> {
+        Self::must_be_inside(me, "sleep()")?;
+        if seconds.0 < 0.0 {
+            return Err(pyo3::exceptions::PyValueError::new_err(
+                "the time to sleep must not be negative",
+            ));
+        }
+        let latch = me.get().stop_latch();
+        let asked = block(me.py(), Patience::of(Some(seconds.0))?, |until| {
+            latch.wait_until(until).then_some(())
+        })?;
+        if asked.is_some() {
+            return Err(Self::stopped(me));
+        }
+        Ok(())
+    }
+
+    /// In the job: `with current_job().shield():` is a block in which kills and time-outs wait; what came meanwhile is raised
+    /// at its end. Blocks nest. It holds off nothing else: `stop_requested` is set at once.
+    ///
+    /// In a thread that the job started it does nothing, since kills do not go there. Raises `RuntimeError` in any other
+    /// place than the job. Keep it short: `kill()` waits for the end of the block, and returns False when its time is over.
+    fn shield(me: &Bound<'_, Self>) -> PyResult<Shield> {
+        Self::must_be_inside(me, "shield()")?;
+        Ok(Shield {
+            slot: current::my_slot(),
+        })
+    }
+}
