@@ -12,6 +12,7 @@ use pyo3::sync::PyOnceLock;
 const WORDS: usize = 36;
 
 /// Where the field is, in words.
+#[inline]
 fn offset(py: Python<'_>) -> Option<usize> {
     static OFFSET: PyOnceLock<Option<usize>> = PyOnceLock::new();
     *OFFSET.get_or_init(py, || {

@@ -167,8 +167,12 @@ impl Pursuit {
     }
 
     fn slow_down(&mut self) -> Next {
-        let pause = self.pause;
+        let mut pause = self.pause;
         self.pause = (pause * 3 / 2).min(LONGEST);
+        if self.seen == Fate::Handled {
+            // Not past the time that it has.
+            pause = pause.min(GRACE.saturating_sub(self.since.elapsed()).max(FIRST));
+        }
         Next::In(pause)
     }
 }

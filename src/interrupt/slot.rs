@@ -149,6 +149,14 @@ impl Slot {
         self.sends.load(Ordering::Acquire)
     }
 
+    /// Whether a strike was sent that has not arrived, so that the guarded call of the job must raise it. On the thread itself,
+    /// attached; `sends` was read earlier, for where the thread's state does not tell.
+    pub(super) fn is_due(&self, py: Python<'_>, sends: u64) -> bool {
+        // SAFETY: the caller's own thread.
+        let is_pending = unsafe { self.frames.has_pending(py) };
+        is_pending.unwrap_or_else(|| self.sends() != sends)
+    }
+
     /// The same, for waits of our own in the job.
     pub(crate) fn strikes(&self) -> u64 {
         self.sends()

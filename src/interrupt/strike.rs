@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{PyTypeInfo, ffi};
 
+use super::call;
 use super::frames::IMPORT;
 use super::sight::{Position, Spare};
 use super::slot::{Aim, Slot};
@@ -64,6 +65,9 @@ impl Slot {
         }
         // Last, and outside of the lock: dropping them may run Python code.
         drop(dropped);
+        if struck {
+            call::handle_nothing(py);
+        }
         struck
     }
 

@@ -20,7 +20,7 @@ use super::ask::Ask;
 use super::places::{JOIN, RESTORE, SAVE, WAIT, is_library, stands_in};
 use super::tables::{FAST_KEYWORDS, KEYWORDS, Special};
 use super::trampolines::{Fast, FastKeywords, Keywords, Plain};
-use super::{Object, raise};
+use super::{Object, is_due, raise};
 use crate::interrupt::beat::here;
 use crate::interrupt::slot::Slot;
 
@@ -276,6 +276,9 @@ impl Kind {
 /// Get the lock in a job.
 fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
     let sends = slot.sends();
+    if is_due(slot, sends) && !stands_in(&RESTORE) {
+        return raise(slot, null_mut());
+    }
     let result = kind.try_acquire(own, false, None);
     // SAFETY: attached; Py_True lives as long as the interpreter.
     if result.is_null() || result == unsafe { ffi::Py_True() } {
@@ -308,7 +311,7 @@ fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
         if result.is_null() || result == unsafe { ffi::Py_True() } {
             return got(slot, kind, own, result, sends);
         }
-        if may_end && (ended || slot.sends() != sends) {
+        if may_end && (ended || is_due(slot, sends)) {
             return raise(slot, result);
         }
     }
@@ -320,7 +323,7 @@ fn got(slot: &Slot, kind: &Kind, own: Object, result: Object, sends: u64) -> Obj
         return result;
     }
     // No bytecode has run since the beginning: what was sent meanwhile has not arrived.
-    if slot.sends() != sends && !stands_in(&RESTORE) {
+    if is_due(slot, sends) && !stands_in(&RESTORE) {
         // SAFETY: attached; the lock is ours, and its release runs no bytecode.
         unsafe {
             let name = ffi::PyUnicode_InternFromString(c"release".as_ptr());

@@ -12,7 +12,7 @@ use pyo3::types::PyType;
 use super::ask::number;
 use super::tables::{METHOD, Special};
 use super::trampolines::{Method, Plain};
-use super::{Object, leave, raise};
+use super::{Object, is_due, leave, raise};
 use crate::interrupt::beat::here;
 use crate::interrupt::call;
 use crate::interrupt::slot::Slot;
@@ -67,11 +67,14 @@ unsafe extern "C-unwind" fn sleep(own: Object, seconds: Object) -> Object {
         return unsafe { transmute::<*mut (), Plain>(SLEEP.load(Ordering::Acquire))(own, seconds) };
     };
     let sends = slot.sends();
+    if is_due(slot, sends) {
+        return raise(slot, null_mut());
+    }
     let deadline = Instant::now() + Duration::from_secs_f64(time);
     let entry = slot.beat().enter(false);
     call::detached(|| slot.sleep_until(deadline, sends));
     slot.beat().leave(&entry);
-    if slot.sends() != sends {
+    if is_due(slot, sends) {
         return raise(slot, null_mut());
     }
     // SAFETY: attached; a new reference.
@@ -105,6 +108,9 @@ unsafe extern "C-unwind" fn get(
     };
     loop {
         let sends = slot.sends();
+        if is_due(slot, sends) {
+            return raise(slot, null_mut());
+        }
         let left = deadline.map_or(slice, |deadline| {
             deadline
                 .saturating_duration_since(Instant::now())
@@ -120,7 +126,7 @@ unsafe extern "C-unwind" fn get(
             let result = original(own, class, [ffi::Py_True(), time].as_ptr(), 2, null_mut());
             ffi::Py_DECREF(time);
             if result.is_null() {
-                if slot.beat().leave(&entry) || slot.sends() != sends {
+                if slot.beat().leave(&entry) || is_due(slot, sends) {
                     return raise(slot, result);
                 }
             } else {
@@ -205,6 +211,9 @@ unsafe extern "C-unwind" fn join(own: Object, arguments: Object) -> Object {
     };
     let sends = slot.sends();
     let deadline = time.map(|time| Instant::now() + Duration::from_secs_f64(time));
+    if is_due(slot, sends) {
+        return raise(slot, null_mut());
+    }
     loop {
         let left = deadline.map_or(LOOK, |deadline| {
             deadline.saturating_duration_since(Instant::now()).min(LOOK)
@@ -213,7 +222,7 @@ unsafe extern "C-unwind" fn join(own: Object, arguments: Object) -> Object {
         if result.is_null() {
             return result;
         }
-        if slot.sends() != sends {
+        if is_due(slot, sends) {
             return raise(slot, result);
         }
         let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
@@ -289,6 +298,10 @@ unsafe extern "C-unwind" fn init(own: Object, arguments: Object, names: Object) 
         // SAFETY: the original, with the arguments that came.
         return unsafe { original(own, arguments, names) };
     };
+    if is_due(slot, slot.sends()) {
+        raise(slot, null_mut());
+        return -1;
+    }
     let entry = slot.beat().enter(false);
     // SAFETY: as above.
     let result = unsafe { original(own, arguments, names) };
