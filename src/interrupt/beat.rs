@@ -22,6 +22,8 @@ pub(crate) struct Beat {
     current: AtomicU64,
     /// It waits for a lock, with a time limit of ours: such a wait may be ended as if its time were over.
     waits_for_lock: AtomicBool,
+    /// The guarded call is one that must not be struck.
+    is_deaf: AtomicBool,
     /// The guarded call whose system call was ended by us.
     ended: AtomicU64,
     pub(super) request: Request,
@@ -91,6 +93,15 @@ impl Beat {
         entry
     }
 
+    /// The guarded call that was entered last must not be struck (or may be again).
+    pub(super) fn set_deaf(&self, is_deaf: bool) {
+        self.is_deaf.store(is_deaf, Ordering::Release);
+    }
+
+    pub(super) fn is_deaf(&self) -> bool {
+        self.is_deaf.load(Ordering::Acquire)
+    }
+
     /// It has returned; true when its system call was ended by us, so that what it returned means nothing.
     pub(super) fn leave(&self, entry: &Entry) -> bool {
         self.current.store(entry.outer, Ordering::Release);
@@ -105,6 +116,7 @@ impl Beat {
     pub(super) fn begin(&self) {
         self.current.store(0, Ordering::Release);
         self.waits_for_lock.store(false, Ordering::Release);
+        self.set_deaf(false);
     }
 
     /// The guarded call that the thread is in; 0 for none.

@@ -75,6 +75,34 @@ impl Frames {
         false
     }
 
+    /// Whether one of these codes is among the innermost frames of the standard library.
+    ///
+    /// # Safety
+    /// As for `are_in`.
+    pub(super) unsafe fn run(&self, py: Python<'_>, codes: &[&AtomicPtr<ffi::PyObject>]) -> bool {
+        let _quiet = Collector::off();
+        // SAFETY: as asked of the caller.
+        let mut frame = unsafe { self.innermost(py) };
+        for _ in 0..DEEPEST {
+            let Some(inner) = frame else { return false };
+            let Ok(code) = inner.getattr("f_code") else {
+                return false;
+            };
+            if codes
+                .iter()
+                .any(|known| known.load(Ordering::Acquire) == code.as_ptr())
+            {
+                return true;
+            }
+            let module = module_of(&inner).unwrap_or_default();
+            if !is_standard(py, module.split('.').next().unwrap_or_default()) {
+                return false;
+            }
+            frame = inner.getattr("f_back").ok().filter(|back| !back.is_none());
+        }
+        false
+    }
+
     /// Whether an exception that was sent to the thread has not arrived; None where that cannot be told.
     ///
     /// # Safety

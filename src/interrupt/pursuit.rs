@@ -155,6 +155,10 @@ impl Pursuit {
     }
 
     fn strike_again(&mut self, py: Python<'_>) {
+        if !self.slot.may_be_struck(py, self.job, Spare::Locks) {
+            self.pause = FIRST;
+            return;
+        }
         self.struck_again += 1;
         self.pause = FIRST;
         self.since = Instant::now();

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 use super::frames::{Frames, IMPORT, LIBRARIES};
+use super::guard::SPARED;
 use super::slot::Slot;
 
 /// Where a job is not struck: the strike would be lost there, or leave broken what others need.
@@ -49,14 +50,34 @@ impl Slot {
             Spare::Loop => !self.is_in(py, &LOOP),
             Spare::Import if self.is_in(py, &[IMPORT]) => false,
             // What it waits in raises the exception itself, where that is safe.
-            Spare::Import | Spare::Locks if self.beat.current() != 0 => true,
+            Spare::Import | Spare::Locks if self.beat.current() != 0 => !self.beat.is_deaf(),
             Spare::Import | Spare::Locks => {
                 let is_behind = self
                     .position(py)
                     .is_some_and(|(frame, at)| self.footing.is_behind_acquire(frame, at));
-                !(is_behind || self.footing.library_holds() && self.is_in(py, &LIBRARIES))
+                !(is_behind || self.is_spared(py))
             }
         }
+    }
+
+    /// Whether a permit of a semaphore is being given back.
+    pub(super) fn gives_back(&self, py: Python<'_>) -> bool {
+        // SAFETY: attached; the thread is the caller.
+        unsafe { self.frames.run(py, &SPARED[4..]) }
+    }
+
+    /// Whether a strike must not be raised where the last lock was given back. A permit has been given back then, too.
+    pub(super) fn is_spared_at_release(&self, py: Python<'_>) -> bool {
+        // SAFETY: attached; the thread is the caller.
+        self.footing.library_holds() || unsafe { self.frames.run(py, &SPARED[..4]) }
+    }
+
+    /// Whether the standard library's own code holds a lock of its own there, or is about to take one again, or hands out
+    /// what it was asked for.
+    pub(super) fn is_spared(&self, py: Python<'_>) -> bool {
+        // SAFETY: attached; the thread is the caller, or runs a job, as everybody who asks has seen since they attached.
+        let is_there = unsafe { self.frames.run(py, &SPARED) };
+        is_there || self.footing.library_holds() && self.is_in(py, &LIBRARIES)
     }
 
     /// Whether the thread is in one of `modules` or in what these called of the standard library.

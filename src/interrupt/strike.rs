@@ -191,7 +191,7 @@ impl Slot {
     /// What was put off is to be raised now, by the thread itself: library code has given back its last lock. False where
     /// it has others, or is held off, or imports a module.
     pub(super) fn deliver(&self, py: Python<'_>) -> bool {
-        if self.footing.library_holds() || self.is_in(py, &[IMPORT]) {
+        if self.is_spared_at_release(py) || self.is_in(py, &[IMPORT]) {
             return false;
         }
         let mut aim = self.aim.lock();

@@ -7,8 +7,8 @@ use pyo3::ffi;
 
 use super::Object;
 
-/// Longer time limits are left to the original, which knows what it can count to.
-const LONGEST: f64 = 1e9;
+/// Longer time limits are too long for the original as well, which says so.
+pub(super) const LONGEST: f64 = 9.2e9;
 
 /// The parameters of `acquire`. A semaphore between processes has names of its own, and its `timeout=None` means no limit.
 fn parameters(is_semaphore: bool) -> [&'static CStr; 2] {
@@ -129,14 +129,14 @@ impl Ask {
     }
 }
 
-/// A plain float or int; None for anything else.
+/// A float or an int, or one of a subclass; None for anything else.
 pub(super) unsafe fn number(object: Object) -> Option<f64> {
     // SAFETY: a borrowed reference; its type is looked at first.
     unsafe {
-        if ffi::PyFloat_CheckExact(object) != 0 {
+        if ffi::PyFloat_Check(object) != 0 {
             return Some(ffi::PyFloat_AsDouble(object));
         }
-        if ffi::PyLong_CheckExact(object) == 0 {
+        if ffi::PyLong_Check(object) == 0 {
             return None;
         }
         let number = ffi::PyLong_AsDouble(object);

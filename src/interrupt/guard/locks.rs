@@ -160,13 +160,11 @@ unsafe extern "C-unwind" fn acquire_keywords<const KIND: usize>(
     let ask = || unsafe { Ask::of_tuple(KINDS[KIND].is_semaphore, arguments, names) };
     match here().and_then(|slot| Some((slot, ask()?))) {
         Some((slot, ask)) => acquire(slot, &KINDS[KIND], own, ask),
-        None => {
-            // SAFETY: the original, with the arguments that came.
-            unsafe {
-                let original = KINDS[KIND].acquire.load(Ordering::Acquire);
-                transmute::<*mut (), Keywords>(original)(own, arguments, names)
-            }
-        }
+        // SAFETY: the original, with the arguments that came.
+        None => as_it_came(&KINDS[KIND], own, || unsafe {
+            let original = KINDS[KIND].acquire.load(Ordering::Acquire);
+            transmute::<*mut (), Keywords>(original)(own, arguments, names)
+        }),
     }
 }
 
@@ -180,13 +178,11 @@ unsafe extern "C-unwind" fn acquire_fast<const KIND: usize>(
     let ask = || unsafe { Ask::of_array(KINDS[KIND].is_semaphore, arguments, count, names) };
     match here().and_then(|slot| Some((slot, ask()?))) {
         Some((slot, ask)) => acquire(slot, &KINDS[KIND], own, ask),
-        None => {
-            // SAFETY: the original, with the arguments that came.
-            unsafe {
-                let original = KINDS[KIND].acquire.load(Ordering::Acquire);
-                transmute::<*mut (), FastKeywords>(original)(own, arguments, count, names)
-            }
-        }
+        // SAFETY: the original, with the arguments that came.
+        None => as_it_came(&KINDS[KIND], own, || unsafe {
+            let original = KINDS[KIND].acquire.load(Ordering::Acquire);
+            transmute::<*mut (), FastKeywords>(original)(own, arguments, count, names)
+        }),
     }
 }
 
@@ -273,10 +269,32 @@ impl Kind {
     }
 }
 
+/// Outside of a job, or with arguments that only the original understands (a time that is neither float nor int), or refuses.
+fn as_it_came(kind: &Kind, own: Object, original: impl FnOnce() -> Object) -> Object {
+    let Some(slot) = here() else {
+        return original();
+    };
+    let sends = slot.sends();
+    let may_end = !must_get(slot);
+    let entry = slot.beat().enter(may_end);
+    slot.beat().set_deaf(!may_end);
+    let result = original();
+    slot.beat().set_deaf(false);
+    let ended = slot.beat().leave(&entry);
+    // SAFETY: attached; Py_True lives as long as the interpreter.
+    if result.is_null() || result == unsafe { ffi::Py_True() } {
+        return got(slot, kind, own, result, sends);
+    }
+    if may_end && (ended || is_due(slot, sends)) {
+        return raise(slot, result);
+    }
+    result
+}
+
 /// Get the lock in a job.
 fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
     let sends = slot.sends();
-    if is_due(slot, sends) && !stands_in(&RESTORE) {
+    if is_due(slot, sends) && !must_get(slot) {
         return raise(slot, null_mut());
     }
     let result = kind.try_acquire(own, false, None);
@@ -302,10 +320,11 @@ fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
         }
         // SAFETY: attached; it is Py_False.
         unsafe { ffi::Py_DECREF(result) };
-        // The lock of a condition must be taken again whatever comes, or `wait` would return without it.
-        let may_end = !stands_in(&RESTORE);
+        let may_end = !must_get(slot);
         let entry = slot.beat().enter(may_end);
+        slot.beat().set_deaf(!may_end);
         result = kind.try_acquire(own, true, Some(left.as_secs_f64()));
+        slot.beat().set_deaf(false);
         let ended = slot.beat().leave(&entry);
         // SAFETY: as above.
         if result.is_null() || result == unsafe { ffi::Py_True() } {
@@ -317,13 +336,20 @@ fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
     }
 }
 
+/// Whether the caller must get this lock whatever comes: a condition, which would return from `wait` without it, or a semaphore
+/// that is given a permit back.
+fn must_get(slot: &Slot) -> bool {
+    // SAFETY: a guard is called attached.
+    stands_in(&RESTORE) || slot.gives_back(unsafe { Python::assume_attached() })
+}
+
 /// The lock was got, or the original raised.
 fn got(slot: &Slot, kind: &Kind, own: Object, result: Object, sends: u64) -> Object {
     if result.is_null() {
         return result;
     }
     // No bytecode has run since the beginning: what was sent meanwhile has not arrived.
-    if is_due(slot, sends) && !stands_in(&RESTORE) {
+    if is_due(slot, sends) && !must_get(slot) {
         // SAFETY: attached; the lock is ours, and its release runs no bytecode.
         unsafe {
             let name = ffi::PyUnicode_InternFromString(c"release".as_ptr());

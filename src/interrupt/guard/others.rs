@@ -9,10 +9,10 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::ask::number;
+use super::ask::{LONGEST, number};
 use super::tables::{METHOD, Special};
 use super::trampolines::{Method, Plain};
-use super::{Object, is_due, leave, raise};
+use super::{Object, guarded, is_due, leave, raise};
 use crate::interrupt::beat::here;
 use crate::interrupt::call;
 use crate::interrupt::slot::Slot;
@@ -30,9 +30,6 @@ static JOIN: AtomicPtr<()> = AtomicPtr::new(null_mut());
 
 /// A wait that nothing can end from outside looks this often.
 const LOOK: Duration = Duration::from_millis(4);
-
-/// Longer times are left to the original, which knows what it can count to.
-const LONGEST: f64 = 1e9;
 
 /// The time limit of a call, in seconds; None is no limit.
 struct Limit(Option<f64>);
@@ -63,8 +60,11 @@ unsafe extern "C-unwind" fn sleep(own: Object, seconds: Object) -> Object {
     // SAFETY: attached; a borrowed reference.
     let time = || unsafe { number(seconds) }.filter(|time| *time > 0.0 && *time < LONGEST);
     let Some((slot, time)) = here().and_then(|slot| Some((slot, time()?))) else {
-        // SAFETY: the original, with the arguments that came: it knows what to do without a job, and with what is no time.
-        return unsafe { transmute::<*mut (), Plain>(SLEEP.load(Ordering::Acquire))(own, seconds) };
+        // Without a job, or what is no plain time: the original knows what to do, and its wait can be ended as well.
+        // SAFETY: the original, with the arguments that came.
+        return guarded(|| unsafe {
+            transmute::<*mut (), Plain>(SLEEP.load(Ordering::Acquire))(own, seconds)
+        });
     };
     let sends = slot.sends();
     if is_due(slot, sends) {
@@ -186,7 +186,10 @@ unsafe fn time_of_get(
             *found.get_mut(place)? = value;
         }
         let [block, time] = found;
-        if !block.is_null() && block != ffi::Py_True() {
+        let blocks = block.is_null()
+            || block == ffi::Py_True()
+            || ffi::PyLong_CheckExact(block) != 0 && ffi::PyLong_AsLong(block) == 1;
+        if !blocks {
             return None;
         }
         if time.is_null() || time == ffi::Py_None() {

@@ -16,6 +16,26 @@ pub(super) static WAIT: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 /// Code that waits for the end of a thread, up to `CPython` 3.12.
 pub(super) static JOIN: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 
+/// Code that takes a permit of a semaphore: it is gone before the caller can know that it has it.
+static PERMIT: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+
+/// Code that gives a permit back, and has not yet when it begins.
+static GIVE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static GIVE_BOUNDED: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static LEAVE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+
+/// Code in which, and in what it calls of the standard library, a job is not struck but in a wait. In the first four nothing
+/// is raised either when a lock is given back.
+pub(in crate::interrupt) const SPARED: [&AtomicPtr<ffi::PyObject>; 7] = [
+    &SAVE,
+    &RESTORE,
+    &WAIT,
+    &PERMIT,
+    &GIVE,
+    &GIVE_BOUNDED,
+    &LEAVE,
+];
+
 /// Look up what is special in `threading`.
 pub(super) fn prepare(py: Python<'_>) {
     let code_of = |class: &str, name: &str| {
@@ -26,6 +46,10 @@ pub(super) fn prepare(py: Python<'_>) {
         ("Condition", "_release_save", &SAVE),
         ("Condition", "_acquire_restore", &RESTORE),
         ("Condition", "wait", &WAIT),
+        ("Semaphore", "acquire", &PERMIT),
+        ("Semaphore", "release", &GIVE),
+        ("Semaphore", "__exit__", &LEAVE),
+        ("BoundedSemaphore", "release", &GIVE_BOUNDED),
         ("Thread", "_wait_for_tstate_lock", &JOIN),
     ] {
         if let Ok(code) = code_of(class, name) {
