@@ -40,6 +40,8 @@ pub(super) struct Request {
     pub(super) result: AtomicUsize,
     /// One of `Answer`.
     pub(super) answer: AtomicU32,
+    /// When it was made, by our clock.
+    pub(super) time: AtomicU64,
 }
 
 /// What became of a request.

@@ -62,7 +62,7 @@ impl Frames {
         for _ in 0..DEEPEST {
             let Some(inner) = frame else { return false };
             let module = module_of(&inner).unwrap_or_default();
-            let top = module.split('.').next().unwrap_or_default();
+            let top = top_of(&module);
             if (by_library && modules.contains(&top)) || (import && top == IMPORT) {
                 return true;
             }
@@ -95,7 +95,7 @@ impl Frames {
                 return true;
             }
             let module = module_of(&inner).unwrap_or_default();
-            if !is_standard(py, module.split('.').next().unwrap_or_default()) {
+            if !is_standard(py, top_of(&module)) {
                 return false;
             }
             frame = inner.getattr("f_back").ok().filter(|back| !back.is_none());
@@ -174,6 +174,14 @@ impl Frames {
             .ok()?;
         frames.get_item(self.ident).ok()
     }
+}
+
+/// The top-level module. The machinery of imports goes by another name until somebody imports `importlib`.
+fn top_of(module: &str) -> &str {
+    if module.starts_with("_frozen_importlib") {
+        return IMPORT;
+    }
+    module.split('.').next().unwrap_or_default()
 }
 
 /// `__name__` where the frame's function was defined.

@@ -94,7 +94,7 @@ impl Pursuit {
     /// The first step, by who sent the strike; then `step` after what this returns.
     pub(crate) fn begin(&mut self, py: Python<'_>) -> Duration {
         if self.slot.striker(py, self.job).is_some() {
-            return LOOP_TIME;
+            return AGAIN;
         }
         let entry = self.slot.beat().current();
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
@@ -130,6 +130,10 @@ impl Pursuit {
                 return Next::Ask;
             }
             return self.slow_down();
+        }
+        // A step that waits in a guarded call does not come to its end soon; one that computes may.
+        if has_striker && self.since.elapsed() < LOOP_TIME && self.slot.beat().current() == 0 {
+            return Next::In(AGAIN);
         }
         if !self.slot.has_put_off() {
             // It waits for the end of a shield, which sends it.

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::frames::{Frames, IMPORT, LIBRARIES};
-use super::guard::SPARED;
+use super::guard::{GIVING, SPARED};
 use super::slot::Slot;
 
 /// Where a job is not struck: the strike would be lost there, or leave broken what others need.
@@ -63,13 +63,13 @@ impl Slot {
     /// Whether a permit of a semaphore is being given back.
     pub(super) fn gives_back(&self, py: Python<'_>) -> bool {
         // SAFETY: attached; the thread is the caller.
-        unsafe { self.frames.run(py, &SPARED[4..]) }
+        unsafe { self.frames.run(py, &SPARED[GIVING..]) }
     }
 
     /// Whether a strike must not be raised where the last lock was given back. A permit has been given back then, too.
     pub(super) fn is_spared_at_release(&self, py: Python<'_>) -> bool {
         // SAFETY: attached; the thread is the caller.
-        self.footing.library_holds() || unsafe { self.frames.run(py, &SPARED[..4]) }
+        self.footing.library_holds() || unsafe { self.frames.run(py, &SPARED[..GIVING]) }
     }
 
     /// Whether the standard library's own code holds a lock of its own there, or is about to take one again, or hands out
@@ -77,7 +77,10 @@ impl Slot {
     pub(super) fn is_spared(&self, py: Python<'_>) -> bool {
         // SAFETY: attached; the thread is the caller, or runs a job, as everybody who asks has seen since they attached.
         let is_there = unsafe { self.frames.run(py, &SPARED) };
-        is_there || self.footing.library_holds() && self.is_in(py, &LIBRARIES)
+        // Locks between processes are semaphores, and not counted.
+        is_there
+            || self.is_in(py, &["multiprocessing"])
+            || self.footing.library_holds() && self.is_in(py, &LIBRARIES)
     }
 
     /// Whether the thread is in one of `modules` or in what these called of the standard library.

@@ -82,7 +82,8 @@ unsafe extern "C" fn trace(
         return 0;
     };
     // SAFETY: a trace function is called attached.
-    if slot.is_held() || slot.is_spared(unsafe { Python::assume_attached() }) {
+    let py = unsafe { Python::assume_attached() };
+    if slot.is_held() || slot.is_spared(py) {
         return 0;
     }
     slot.set_sent();

@@ -109,8 +109,13 @@ impl Ask {
             let blocking = match blocking {
                 blocking if blocking.is_null() || blocking == ffi::Py_True() => true,
                 blocking if blocking == ffi::Py_False() => false,
+                // 0 or 1; what else an int may mean the original knows.
                 blocking if ffi::PyLong_CheckExact(blocking) != 0 => {
-                    ffi::PyLong_AsLong(blocking) != 0
+                    match number(blocking)?.to_bits() {
+                        bits if bits == 0.0_f64.to_bits() => false,
+                        bits if bits == 1.0_f64.to_bits() => true,
+                        _ => return None,
+                    }
                 }
                 _ => return None,
             };

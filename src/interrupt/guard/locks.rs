@@ -17,7 +17,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::ask::Ask;
-use super::places::{JOIN, RESTORE, SAVE, WAIT, is_library, stands_in};
+use super::places::{JOIN, RESTORE, SAVE, WAIT, is_library_lock, stands_in};
 use super::tables::{FAST_KEYWORDS, KEYWORDS, Special};
 use super::trampolines::{Fast, FastKeywords, Keywords, Plain};
 use super::{Object, is_due, raise};
@@ -56,13 +56,15 @@ const fn kind(is_semaphore: bool) -> Kind {
 const LOCK: usize = 0;
 const RLOCK: usize = 1;
 const SEMAPHORE: usize = 2;
+/// The old name of a lock's `acquire`, which tells of itself in errors.
+const ALIAS: usize = 3;
 static LOCKED: AtomicPtr<()> = AtomicPtr::new(null_mut());
-static KINDS: [Kind; 3] = [kind(false), kind(false), kind(true)];
+static KINDS: [Kind; 4] = [kind(false), kind(false), kind(true), kind(false)];
 
 /// What is guarded here. `acquire` comes first in each type: the rest calls it.
 pub(super) static GUARDS: [(&str, &str, Special); 13] = [
     ("_thread.LockType", "acquire", guard_acquire::<LOCK>),
-    ("_thread.LockType", "acquire_lock", guard_acquire::<LOCK>),
+    ("_thread.LockType", "acquire_lock", guard_acquire::<ALIAS>),
     ("_thread.LockType", "__enter__", guard_enter::<LOCK>),
     ("_thread.LockType", "release", guard_release::<LOCK>),
     ("_thread.LockType", "release_lock", guard_release::<LOCK>),
@@ -366,7 +368,7 @@ fn got(slot: &Slot, kind: &Kind, own: Object, result: Object, sends: u64) -> Obj
         let at = unsafe { ffi::PyFrame_GetLasti(frame) };
         slot.footing().got_a_lock(own as usize, frame as usize, at);
         // A condition's `wait` takes a lock of its own for good.
-        if !kind.is_semaphore && is_library(frame) && !stands_in(&WAIT) {
+        if !kind.is_semaphore && is_library_lock() && !stands_in(&WAIT) {
             slot.footing().library_got(own as usize);
         }
     }

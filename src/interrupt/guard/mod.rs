@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use super::beat::{self, Entry};
 use super::slot::Slot;
 
-pub(super) use places::SPARED;
+pub(super) use places::{GIVING, SPARED};
 pub(crate) use tables::{in_force, install, put_in_force, restore};
 
 /// A pointer as CPython's functions take and return it.

@@ -19,40 +19,56 @@ pub(super) static JOIN: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 /// Code that takes a permit of a semaphore: it is gone before the caller can know that it has it.
 static PERMIT: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 
-/// Code that gives a permit back, and has not yet when it begins.
+/// Code that gives something back, and has not yet when it begins: a permit, a condition's lock, what an `ExitStack` holds.
 static GIVE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 static GIVE_BOUNDED: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 static LEAVE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static LEAVE_CONDITION: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static LEAVE_STACK: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+/// Code that enters something for an `ExitStack`, and has not noted it yet.
+static ENTER_FOR_STACK: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+/// Code that takes a condition's lock for its caller.
+static ENTER_CONDITION: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 
-/// Code in which, and in what it calls of the standard library, a job is not struck but in a wait. In the first four nothing
-/// is raised either when a lock is given back.
-pub(in crate::interrupt) const SPARED: [&AtomicPtr<ffi::PyObject>; 7] = [
+/// Code in which, and in what it calls of the standard library, a job is not struck but in a wait.
+pub(in crate::interrupt) const SPARED: [&AtomicPtr<ffi::PyObject>; 10] = [
     &SAVE,
     &RESTORE,
     &WAIT,
     &PERMIT,
+    &ENTER_FOR_STACK,
     &GIVE,
     &GIVE_BOUNDED,
     &LEAVE,
+    &LEAVE_CONDITION,
+    &LEAVE_STACK,
 ];
 
-/// Look up what is special in `threading`.
+/// From here on they give something back: nothing is raised in their waits, but a strike that was put off may be raised when
+/// they have given a lock back.
+pub(in crate::interrupt) const GIVING: usize = 5;
+
+/// Look up what is special in `threading` and `contextlib`.
 pub(super) fn prepare(py: Python<'_>) {
-    let code_of = |class: &str, name: &str| {
-        let function = py.import("threading")?.getattr(class)?.getattr(name)?;
+    let code_of = |module: &str, class: &str, name: &str| {
+        let function = py.import(module)?.getattr(class)?.getattr(name)?;
         function.getattr("__code__")
     };
-    for (class, name, place) in [
-        ("Condition", "_release_save", &SAVE),
-        ("Condition", "_acquire_restore", &RESTORE),
-        ("Condition", "wait", &WAIT),
-        ("Semaphore", "acquire", &PERMIT),
-        ("Semaphore", "release", &GIVE),
-        ("Semaphore", "__exit__", &LEAVE),
-        ("BoundedSemaphore", "release", &GIVE_BOUNDED),
-        ("Thread", "_wait_for_tstate_lock", &JOIN),
+    for (module, class, name, place) in [
+        ("threading", "Condition", "_release_save", &SAVE),
+        ("threading", "Condition", "_acquire_restore", &RESTORE),
+        ("threading", "Condition", "wait", &WAIT),
+        ("threading", "Condition", "__enter__", &ENTER_CONDITION),
+        ("threading", "Condition", "__exit__", &LEAVE_CONDITION),
+        ("threading", "Semaphore", "acquire", &PERMIT),
+        ("threading", "Semaphore", "release", &GIVE),
+        ("threading", "Semaphore", "__exit__", &LEAVE),
+        ("threading", "BoundedSemaphore", "release", &GIVE_BOUNDED),
+        ("threading", "Thread", "_wait_for_tstate_lock", &JOIN),
+        ("contextlib", "ExitStack", "enter_context", &ENTER_FOR_STACK),
+        ("contextlib", "ExitStack", "__exit__", &LEAVE_STACK),
     ] {
-        if let Ok(code) = code_of(class, name) {
+        if let Ok(code) = code_of(module, class, name) {
             // Kept for good, so that no other code can get its address.
             let before = place.swap(code.into_ptr(), Ordering::AcqRel);
             // SAFETY: attached; ours, or NULL.
@@ -75,8 +91,36 @@ pub(super) fn stands_in(code: &AtomicPtr<ffi::PyObject>) -> bool {
     }
 }
 
+/// Whether the innermost frame takes a lock for a module of the standard library that has locks of its own, and not for
+/// somebody else who entered a condition or an `ExitStack`.
+pub(super) fn is_library_lock() -> bool {
+    // SAFETY: attached; the frame is a borrowed reference or NULL, its back and its code are new ones.
+    unsafe {
+        let mut frame = ffi::PyEval_GetFrame();
+        ffi::Py_XINCREF(frame.cast());
+        for _ in 0..3 {
+            if frame.is_null() {
+                return false;
+            }
+            let code: Object = ffi::PyFrame_GetCode(frame).cast();
+            ffi::Py_DECREF(code);
+            let for_caller = code == ENTER_CONDITION.load(Ordering::Acquire)
+                || code == ENTER_FOR_STACK.load(Ordering::Acquire);
+            if !for_caller {
+                break;
+            }
+            let back = ffi::PyFrame_GetBack(frame);
+            ffi::Py_DECREF(frame.cast());
+            frame = back;
+        }
+        let is_library = !frame.is_null() && is_library(frame);
+        ffi::Py_XDECREF(frame.cast());
+        is_library
+    }
+}
+
 /// Whether a frame's code is of a module of the standard library that has locks of its own.
-pub(super) fn is_library(frame: *mut ffi::PyFrameObject) -> bool {
+fn is_library(frame: *mut ffi::PyFrameObject) -> bool {
     // SAFETY: attached; the frame is alive. The globals are a new reference to a dict, its item a borrowed one.
     unsafe {
         let globals = ffi::PyFrame_GetGlobals(frame);

@@ -6,96 +6,90 @@ use std::io::Read;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr::null_mut;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
 use super::Wake;
 use super::registers::Registers;
+use crate::core::clock;
 use crate::interrupt::beat::{Answer, Beat};
 
-/// The signal that was chosen, and what it did before; None where none is free, or the kernel does not tell what a thread
-/// waits in (gVisor and other sandboxes).
-struct Channel {
-    signal: c_int,
-    before: libc::sigaction,
-}
+/// The signal that was chosen; 0 for none so far, or where none is free, or where the kernel does not tell what a thread waits in
+/// (gVisor and other sandboxes). Changed and used by one waker at a time.
+static SIGNAL: Mutex<c_int> = Mutex::new(0);
 
-static CHANNEL: OnceLock<Option<Channel>> = OnceLock::new();
-static UNINSTALLED: AtomicBool = AtomicBool::new(false);
-
-/// One waker at a time: a request is written by one.
-static WAKING: Mutex<()> = Mutex::new(());
-
-fn channel() -> Option<&'static Channel> {
-    CHANNEL.get_or_init(install).as_ref()
-}
+/// How long an answer may take before the request is made again: the signal may have been blocked or thrown away.
+/// Nanoseconds.
+const ANSWER_TICKS: u64 = 100_000_000;
 
 /// Whether system calls can be ended here.
 pub(crate) fn is_possible() -> bool {
-    channel().is_some()
+    static POSSIBLE: OnceLock<bool> = OnceLock::new();
+    *POSSIBLE.get_or_init(|| {
+        // SAFETY: takes nothing, cannot fail.
+        let thread = unsafe { libc::gettid() };
+        state_of(thread).is_some() && ours(&mut SIGNAL.lock()).is_some()
+    })
 }
 
-/// Take the highest real-time signal that nobody uses.
-fn install() -> Option<Channel> {
-    // SAFETY: takes nothing, cannot fail.
-    let thread = unsafe { libc::gettid() };
-    state_of(thread)?;
-    // SAFETY: plain calls of the C library with places for their answers; the handler fits the flags.
-    unsafe {
-        (libc::SIGRTMIN()..=libc::SIGRTMAX())
-            .rev()
-            .find_map(|signal| {
-                let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-                if libc::sigaction(signal, std::ptr::null(), before.as_mut_ptr()) != 0 {
-                    return None;
-                }
-                let before = before.assume_init();
-                if before.sa_sigaction != libc::SIG_DFL {
-                    return None;
-                }
-                let mut action: libc::sigaction = zeroed();
-                let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) = handle;
-                action.sa_sigaction = handler as usize;
-                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-                libc::sigfillset(&raw mut action.sa_mask);
-                let failed = libc::sigaction(signal, &raw const action, null_mut()) != 0;
-                (!failed).then_some(Channel { signal, before })
-            })
-    }
-}
-
-/// Give the signal back, if it still is ours. Not to be called while a job may be woken.
-pub(crate) fn uninstall() {
-    let Some(channel) = CHANNEL.get().and_then(Option::as_ref) else {
-        return;
-    };
-    UNINSTALLED.store(true, Ordering::Release);
-    // SAFETY: as in `install`.
-    unsafe {
-        let mut now = MaybeUninit::<libc::sigaction>::zeroed();
-        let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) = handle;
-        if libc::sigaction(channel.signal, std::ptr::null(), now.as_mut_ptr()) == 0
-            && now.assume_init().sa_sigaction == handler as usize
-        {
-            libc::sigaction(channel.signal, &raw const channel.before, null_mut());
+/// A signal whose handler is ours at this moment. Somebody may have set it back to its default, which would end the process,
+/// or taken it: so it is looked at each time.
+fn ours(signal: &mut c_int) -> Option<c_int> {
+    if *signal != 0 {
+        let now = handler_of(*signal)?;
+        if now == our_handler() {
+            return Some(*signal);
+        }
+        if (now == libc::SIG_DFL || now == libc::SIG_IGN) && install(*signal) {
+            return Some(*signal);
         }
     }
+    // The highest real-time signal that nobody uses.
+    let free = (libc::SIGRTMIN()..=libc::SIGRTMAX())
+        .rev()
+        .find(|signal| handler_of(*signal) == Some(libc::SIG_DFL) && install(*signal));
+    *signal = free.unwrap_or(0);
+    free
 }
 
-/// Put it back in force.
-fn reinstall(channel: &Channel) {
-    if UNINSTALLED.swap(false, Ordering::AcqRel) {
-        // SAFETY: as in `install`.
+fn our_handler() -> libc::sighandler_t {
+    let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) = handle;
+    handler as libc::sighandler_t
+}
+
+fn handler_of(signal: c_int) -> Option<libc::sighandler_t> {
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: only asks, with a place for the answer, which is initialized as zeros are a valid one.
+    unsafe {
+        let failed = libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) != 0;
+        (!failed).then(|| now.assume_init().sa_sigaction)
+    }
+}
+
+fn install(signal: c_int) -> bool {
+    // SAFETY: a record of zeros is a valid one; the handler fits the flags, and uses what is safe in a handler.
+    unsafe {
+        let mut action: libc::sigaction = zeroed();
+        action.sa_sigaction = our_handler();
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+        libc::sigfillset(&raw mut action.sa_mask);
+        libc::sigaction(signal, &raw const action, null_mut()) == 0
+    }
+}
+
+/// Give the signal back, if it still is ours. The next waker takes one again.
+pub(crate) fn uninstall() {
+    let mut signal = SIGNAL.lock();
+    if *signal != 0 && handler_of(*signal) == Some(our_handler()) {
+        // SAFETY: as in `install`; nobody used it before.
         unsafe {
             let mut action: libc::sigaction = zeroed();
-            let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) = handle;
-            action.sa_sigaction = handler as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-            libc::sigfillset(&raw mut action.sa_mask);
-            libc::sigaction(channel.signal, &raw const action, null_mut());
+            action.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(*signal, &raw const action, null_mut());
         }
     }
+    *signal = 0;
 }
 
 /// On the thread that was sent the signal, with all signals blocked: only atomics and registers.
@@ -174,13 +168,15 @@ fn parse(text: &str) -> Option<Waiting> {
 /// End the system call that the guarded call `entry` waits in, if the thread still is in that (0: in none). Does not wait for
 /// it: the answer is looked for by the next call.
 pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
-    let Some(channel) = channel() else {
+    if !is_possible() {
         return Wake::Elsewhere;
-    };
-    let _one = WAKING.lock();
-    reinstall(channel);
+    }
+    // One waker at a time: a request is written by one.
+    let mut signal = SIGNAL.lock();
     let request = &beat.request;
-    if request.answer.load(Ordering::Acquire) == Answer::Asked as u32 {
+    if request.answer.load(Ordering::Acquire) == Answer::Asked as u32
+        && clock::now().saturating_sub(request.time.load(Ordering::Relaxed)) < ANSWER_TICKS
+    {
         return Wake::Elsewhere;
     }
     let thread = beat.thread();
@@ -199,7 +195,13 @@ pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
     let Some(result) = result_for(&waiting, beat.waits_for_lock()) else {
         return Wake::Untouchable;
     };
+    let Some(signal) = ours(&mut signal) else {
+        return Wake::Elsewhere;
+    };
     let number = usize::try_from(waiting.number).unwrap_or(0);
+    // Not one that is half old and half new, should the signal for the last one come now.
+    request.answer.store(Answer::Idle as u32, Ordering::Release);
+    request.time.store(clock::now(), Ordering::Relaxed);
     request.entry.store(entry, Ordering::Relaxed);
     request.number.store(number, Ordering::Relaxed);
     request.pc.store(waiting.pc, Ordering::Relaxed);
@@ -210,7 +212,7 @@ pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
     request
         .answer
         .store(Answer::Asked as u32, Ordering::Release);
-    if send(channel.signal, thread, beat) {
+    if send(signal, thread, beat) {
         Wake::Asked
     } else {
         request.answer.store(Answer::Idle as u32, Ordering::Release);
