@@ -11,7 +11,7 @@ pub(crate) mod context;
 mod footing;
 pub(crate) mod frames;
 pub(crate) mod guard;
-mod pending;
+pub(crate) mod pending;
 pub(crate) mod pursuit;
 pub(crate) mod sight;
 pub(crate) mod slot;

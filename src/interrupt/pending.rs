@@ -3,10 +3,18 @@
 //! `CPython` keeps it in a field of the thread's state that it does not show: `async_exc`. Where the field is differs from
 //! version to version, so it is looked for once: an exception is sent to the calling thread itself and taken back at once,
 //! and the place is the one that held it in between. Where it is not found, what is asked has no answer.
+//!
+//! Taking one back is more than to set NULL: up to `CPython` 3.12 the interpreter goes on looking for it until one arrives,
+//! each time it looks for anything, and on 3.11 a traced function then never gets past its first instruction. So it is made
+//! to arrive, in a function that does nothing.
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
+
+use super::call;
 
 /// The first so many words of the state are looked at. It has more in all versions.
 const WORDS: usize = 36;
@@ -16,6 +24,7 @@ const WORDS: usize = 36;
 fn offset(py: Python<'_>) -> Option<usize> {
     static OFFSET: PyOnceLock<Option<usize>> = PyOnceLock::new();
     *OFFSET.get_or_init(py, || {
+        nothing(py)?;
         let ident = super::strike::long(super::thread::ident());
         // SAFETY: attached, so the calling thread has a state, which is larger than what is read of it. No bytecode runs
         // between sending the exception and taking it back. An exception that somebody else sent would be lost, but this
@@ -29,10 +38,28 @@ fn offset(py: Python<'_>) -> Option<usize> {
             let mut found = (0..WORDS)
                 .filter(|word| read(*word) == marker as usize && before[*word] != marker as usize);
             let place = found.next().filter(|_| found.next().is_none());
-            ffi::PyThreadState_SetAsyncExc(ident, std::ptr::null_mut());
+            drop(arrive(py));
             place.filter(|place| read(*place) == 0)
         }
     })
+}
+
+/// Look for the place, if nobody has. Where a thread may be interrupted by nobody else, since that would be lost.
+pub(crate) fn find(py: Python<'_>) {
+    offset(py);
+}
+
+/// Let what is pending for the calling thread arrive, in a function that does nothing.
+pub(super) fn arrive(py: Python<'_>) -> Option<Bound<'_, PyBaseException>> {
+    call::call(nothing(py)?, &PyTuple::empty(py), None).err()
+}
+
+/// The function; None where it could not be made. It is before anything is sent, or that would arrive in the making.
+fn nothing(py: Python<'_>) -> Option<&Bound<'_, PyAny>> {
+    static NOTHING: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
+    let made = || Some(py.eval(c"lambda: None", None, None).ok()?.unbind());
+    let nothing = NOTHING.get_or_init(py, made);
+    nothing.as_ref().map(|nothing| nothing.bind(py))
 }
 
 /// Whether one is pending for the thread of this state; None where that cannot be told.

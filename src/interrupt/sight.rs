@@ -77,9 +77,9 @@ impl Slot {
     pub(super) fn is_spared(&self, py: Python<'_>) -> bool {
         // SAFETY: attached; the thread is the caller, or runs a job, as everybody who asks has seen since they attached.
         let is_there = unsafe { self.frames.run(py, &SPARED) };
-        // Locks between processes are semaphores, and not counted.
+        // Locks between processes are semaphores, and not counted; how a child ended is told once.
         is_there
-            || self.is_in(py, &["multiprocessing"])
+            || self.is_in(py, &["multiprocessing", "subprocess"])
             || self.footing.library_holds() && self.is_in(py, &LIBRARIES)
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Storm {
     rages: AtomicBool,
     /// What is sent next begins it.
     gathers: AtomicBool,
+    /// The exception is being made, which may run code of its class.
+    pauses: AtomicBool,
     /// The trace function that was set before: a debugger's, or one that measures coverage.
     before: Mutex<Option<Py<PyAny>>>,
 }
@@ -51,6 +53,7 @@ impl Storm {
     /// On the thread itself, when the job is over.
     pub(super) fn end(&self, py: Python<'_>) {
         self.gathers.store(false, Ordering::Release);
+        self.pauses.store(false, Ordering::Release);
         if !self.rages.swap(false, Ordering::AcqRel) {
             return;
         }
@@ -86,7 +89,18 @@ unsafe extern "C" fn trace(
     if slot.is_held() || slot.is_spared(py) {
         return 0;
     }
-    slot.set_sent();
+    if slot.storm().pauses.swap(true, Ordering::AcqRel) {
+        return 0;
+    }
+    let exception = slot
+        .sent(py)
+        .map(|class| call::call(class.bind(py), &PyTuple::empty(py), None));
+    slot.storm().pauses.store(false, Ordering::Release);
+    match exception {
+        Some(Ok(exception)) => PyErr::from_value(exception).restore(py),
+        Some(Err(error)) => PyErr::from_value(error.into_any()).restore(py),
+        None => return 0,
+    }
     -1
 }
 

@@ -22,7 +22,7 @@ use super::call;
 use super::frames::IMPORT;
 use super::sight::{Position, Spare};
 use super::slot::{Aim, Slot};
-use super::storm;
+use super::{pending, storm};
 
 impl Slot {
     /// From here on `job` may be struck. Nothing but its call may follow.
@@ -60,7 +60,7 @@ impl Slot {
         if struck {
             self.put_off.store(false, Ordering::Relaxed);
             // Nobody sends anything new, since the slot is closed.
-            self.take_back();
+            self.take_back(py);
             self.storm.end(py);
         }
         // Last, and outside of the lock: dropping them may run Python code.
@@ -72,9 +72,22 @@ impl Slot {
     }
 
     /// Take back what was sent and has not arrived. To be called by the worker itself, attached.
-    pub(super) fn take_back(&self) {
-        // SAFETY: attached, as asked; NULL takes back what is pending for this thread.
-        unsafe { ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), std::ptr::null_mut()) };
+    pub(super) fn take_back(&self, py: Python<'_>) {
+        // SAFETY: the caller's own thread.
+        let is_pending = unsafe { self.frames.has_pending(py) };
+        if is_pending == Some(false) {
+            return;
+        }
+        if cfg!(not(Py_3_13)) && is_pending == Some(true) {
+            drop(pending::arrive(py));
+        }
+        // SAFETY: as above; a second look, since what arrived may have been something else (a recursion limit).
+        if unsafe { self.frames.has_pending(py) } != Some(false) {
+            // SAFETY: attached; NULL takes back what is pending for this thread.
+            unsafe {
+                ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), std::ptr::null_mut());
+            }
+        }
     }
 
     /// What was sent last.
@@ -164,6 +177,15 @@ impl Slot {
         self.put_off.store(true, Ordering::Release);
         drop(aim);
         before.is_none()
+    }
+
+    /// Take back what was sent and has not arrived, and put it off. To be called by the worker itself, attached, in a job.
+    pub(super) fn put_back(&self, py: Python<'_>) {
+        let sent = self.sent(py);
+        self.take_back(py);
+        let before = std::mem::replace(&mut self.aim.lock().asked, sent);
+        self.put_off.store(true, Ordering::Release);
+        drop(before);
     }
 
     /// The striker has done what it was asked for. To be called by the worker itself.

@@ -8,7 +8,7 @@ use pyo3::ffi;
 use super::Object;
 
 /// Longer time limits are too long for the original as well, which says so.
-pub(super) const LONGEST: f64 = 9.2e9;
+pub(super) const LONGEST: f64 = 9_223_372_036.8;
 
 /// The parameters of `acquire`. A semaphore between processes has names of its own, and its `timeout=None` means no limit.
 fn parameters(is_semaphore: bool) -> [&'static CStr; 2] {

@@ -48,10 +48,17 @@ fn is_due(slot: &Slot, sends: u64) -> bool {
 
 fn leave(slot: &Slot, entry: &Entry, result: Object) -> Object {
     if slot.beat().leave(entry) {
-        raise(slot, result)
-    } else {
-        result
+        return raise(slot, result);
     }
+    if !result.is_null() && is_due(slot, slot.sends()) {
+        // SAFETY: a guard is called attached.
+        let py = unsafe { Python::assume_attached() };
+        if slot.is_spared(py) {
+            // What came (a child's exit code) is not to be lost on the way to who asked: the strike waits.
+            slot.put_back(py);
+        }
+    }
+    result
 }
 
 /// Raise what was sent last in the place of `result`.
@@ -60,7 +67,7 @@ fn raise(slot: &Slot, result: Object) -> Object {
     // SAFETY: attached, as after every call that returned to the interpreter; `result` is a new reference or NULL, and what
     // is set is thrown away with it.
     unsafe {
-        slot.take_back();
+        slot.take_back(Python::assume_attached());
         ffi::Py_XDECREF(result);
         ffi::PyErr_Clear();
         if slot.storm().gathers() {
