@@ -263,16 +263,10 @@ def storm(manager, kind, rounds):
 
 def marked(kind):
     """What is known to be wrong."""
-    mark, new = pytest.mark.xfail, sys.version_info >= (3, 13)
-    marks = []
-    if kind is WithLockOfProcesses:
-        marks.append(mark(strict=False, reason="B5: a kill lands in the `__exit__` of multiprocessing's locks"))
-    elif kind is SemaphoreCount:
-        marks.append(mark(strict=False, reason="B6: a kill is raised out of `Semaphore.acquire` that has counted"))
-    elif kind in (Queue, QueueWithLimits, Event):
-        marks.append(mark(strict=False, reason="B9: now and then `Condition.wait` leaves its lock wrong"))
-    else:
-        marks.append(mark(new, strict=False, reason="B4: kills land right behind `acquire` from 3.13 on"))
+    mark, late = pytest.mark.xfail, sys.version_info >= (3, 13)
+    marks = [mark(late, strict=False, reason="from 3.13 on a kill may arrive one call after the place it was sent to")]
+    if kind in (Condition, ConditionOfARLock):
+        marks = [mark(strict=False, reason="seen once in some hundred kills on 3.11, not understood yet")]
     return pytest.param(kind, marks=marks)
 
 

@@ -338,7 +338,6 @@ os._exit(0 if job.kill(5) and job.state == "killed" else 3)
 """
 
 
-@pytest.mark.xfail(strict=False, reason="B1: a time limit that is no plain number below 1e9 leaves the call unguarded")
 @pytest.mark.parametrize("kind", ODD)
 def test_a_wait_with_an_odd_time_limit_is_ended(kind):
     code = WAIT.format(path=__file__, kind=kind)

@@ -75,7 +75,6 @@ def test_a_raw_call_returns_what_it_read(manager, until, pipe):
     assert got in ([b"x"], [1, b"x"])
 
 
-@pytest.mark.xfail(strict=False, reason="B2: the worker of a job in native code is not replaced yet")
 def test_the_worker_of_such_a_job_is_replaced(until, pipe):
     reader, writer = pipe
     single = rjobs.JobManager(max_workers=1)
