@@ -40,8 +40,8 @@ def spin(started, go):
 
 
 def wait(go):
-    # On its own: CPython 3.13 takes the end of a loop that ends a try block for outside of it. Not `go.wait`: the kill is
-    # to land in bytecode.
+    # On its own: CPython 3.13 takes the end of a loop that ends a try block for outside of it. Not `go.wait`, since the
+    # kill is to land in bytecode.
     while not go.is_set():
         time.sleep(0.001)
 
