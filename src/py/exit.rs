@@ -14,6 +14,7 @@ use super::job::Job;
 use super::kill;
 use super::wait::Patience;
 use crate::core::state::State;
+use crate::interrupt::beat;
 use crate::interrupt::sight::Spare;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::strike::Choice;
@@ -157,4 +158,6 @@ fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
 #[pyfunction]
 pub(crate) fn _after_fork_in_child() {
     house::next_generation();
+    // Nobody here can kill the job that forked: the guards let its thread be.
+    beat::set_here(None);
 }

@@ -25,12 +25,18 @@ impl Door {
 
     /// The function.
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        // Held: a kill in the middle of an import would leave the module broken for the process.
-        let found = self.found.get_or_try_init(py, || {
-            held::undisturbed(py, || {
-                let module = py.import(self.module)?;
-                module.getattr(self.name).map(Bound::unbind)
-            })
+        if let Some(found) = self.found.get(py) {
+            return Ok(found.bind(py));
+        }
+        // Held: a kill in the middle of an import would leave the module broken for the process. And by whoever comes, several
+        // at a time if need be: to wait for one that looks it up would be for ever in the child of a fork made meanwhile.
+        let found = held::undisturbed(py, || {
+            let module = py.import(self.module)?;
+            module.getattr(self.name).map(Bound::unbind)
+        })?;
+        let _ = self.found.set(py, found);
+        let found = self.found.get(py).ok_or_else(|| {
+            pyo3::exceptions::PyRuntimeError::new_err("a function that was just found is gone")
         })?;
         Ok(found.bind(py))
     }
