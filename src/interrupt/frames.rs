@@ -121,7 +121,8 @@ impl Frames {
         // SAFETY: as asked of the caller.
         let frame = unsafe { self.innermost(py) }?;
         let at = frame.getattr("f_lasti").ok()?.extract().ok()?;
-        Some((frame.as_ptr() as usize, at))
+        let code = frame.getattr("f_code").ok()?;
+        Some((mark(frame.as_ptr() as usize, code.as_ptr() as usize), at))
     }
 
     /// Whether the thread handles an exception of `class` just now, or one that came of it: in an `except` or `finally`, or
@@ -182,6 +183,11 @@ fn top_of(module: &str) -> &str {
         return IMPORT;
     }
     module.split('.').next().unwrap_or_default()
+}
+
+/// One number for a frame and its code: the address of a frame alone is soon another's.
+pub(super) fn mark(frame: usize, code: usize) -> usize {
+    frame.rotate_left(17) ^ code
 }
 
 /// `__name__` where the frame's function was defined.

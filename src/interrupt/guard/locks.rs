@@ -22,6 +22,7 @@ use super::tables::{FAST_KEYWORDS, KEYWORDS, Special};
 use super::trampolines::{Fast, FastKeywords, Keywords, Plain};
 use super::{Object, is_due, raise};
 use crate::interrupt::beat::here;
+use crate::interrupt::frames::mark;
 use crate::interrupt::slot::Slot;
 
 /// How long one try waits. Where waits cannot be ended from outside it is how late a kill may come.
@@ -365,8 +366,13 @@ fn got(slot: &Slot, kind: &Kind, own: Object, result: Object, sends: u64) -> Obj
     let frame = unsafe { ffi::PyEval_GetFrame() };
     if !frame.is_null() {
         // SAFETY: the frame is alive, as it runs.
-        let at = unsafe { ffi::PyFrame_GetLasti(frame) };
-        slot.footing().got_a_lock(own as usize, frame as usize, at);
+        let (at, code) = unsafe {
+            let code = ffi::PyFrame_GetCode(frame);
+            ffi::Py_DECREF(code.cast());
+            (ffi::PyFrame_GetLasti(frame), code as usize)
+        };
+        slot.footing()
+            .got_a_lock(own as usize, mark(frame as usize, code), at);
         // A condition's `wait` takes a lock of its own for good.
         if !kind.is_semaphore && is_library_lock() && !stands_in(&WAIT) {
             slot.footing().library_got(own as usize);
