@@ -145,7 +145,7 @@ impl Slot {
     }
 
     /// How many strikes were sent to the thread.
-    pub(super) fn sends(&self) -> u64 {
+    pub(crate) fn sends(&self) -> u64 {
         self.sends.load(Ordering::Acquire)
     }
 
@@ -155,11 +155,6 @@ impl Slot {
         // SAFETY: the caller's own thread.
         let is_pending = unsafe { self.frames.has_pending(py) };
         is_pending.unwrap_or_else(|| self.sends() != sends)
-    }
-
-    /// The same, for waits of our own in the job.
-    pub(crate) fn strikes(&self) -> u64 {
-        self.sends()
     }
 
     /// Block until the deadline, or until a strike is sent that was not counted in `sends`. Detached.

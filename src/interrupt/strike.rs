@@ -144,7 +144,7 @@ impl Slot {
         None
     }
 
-    /// From here on `striker(exc)` is asked to end the job, and the thread is only struck by `insist`. None: as before. To be
+    /// From here on `striker(exc)` is asked to end the job, and the thread is only struck by `send_put_off`. None: as before. To be
     /// called by the worker itself.
     pub(crate) fn set_striker(&self, striker: Option<Py<PyAny>>) {
         let before = {
@@ -164,19 +164,19 @@ impl Slot {
         Some(striker.clone_ref(py))
     }
 
-    /// Put a strike off, for the striker or for `insist`. False when the job is over, or one was put off before and is still
-    /// to be done: then this takes its place.
-    pub(crate) fn put_off(&self, exc: &Bound<'_, PyType>, job: u64) -> bool {
+    /// Put a strike off, for the striker or for `send_put_off`, in the place of one that was put off before; unless the job is
+    /// over.
+    pub(crate) fn put_off(&self, exc: &Bound<'_, PyType>, job: u64) {
         let mut aim = self.aim.lock();
         if aim.job != Some(job) {
-            return false;
+            return;
         }
         // A job may end by its striker at once.
         aim.struck = true;
         let before = aim.asked.replace(exc.clone().unbind());
         self.put_off.store(true, Ordering::Release);
         drop(aim);
-        before.is_none()
+        drop(before);
     }
 
     /// Take back what was sent and has not arrived, and put it off. To be called by the worker itself, attached, in a job.

@@ -100,7 +100,7 @@ pub(crate) fn block<R: Send>(
             (Some(slice), Some(deadline)) => Some(slice.min(deadline)),
             (slice, deadline) => slice.or(deadline),
         };
-        let strikes = slot.as_ref().map(|slot| slot.strikes());
+        let strikes = slot.as_ref().map(|slot| slot.sends());
         let result = py.detach(|| {
             loop {
                 let look = slot.as_ref().map(|_| Instant::now() + LOOK);
@@ -108,7 +108,7 @@ pub(crate) fn block<R: Send>(
                     Some(until.map_or(look, |until| until.min(look)))
                 });
                 let result = attempt(next);
-                let is_struck = slot.as_ref().map(|slot| slot.strikes()) != strikes;
+                let is_struck = slot.as_ref().map(|slot| slot.sends()) != strikes;
                 if result.is_some() || is_struck || next == until {
                     return result;
                 }

@@ -17,7 +17,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::ask::Ask;
-use super::places::{JOIN, RESTORE, SAVE, WAIT, is_library_lock, stands_in};
+use super::places::{JOIN, SAVE, WAIT, is_library_lock, must_get, stands_in};
 use super::tables::{FAST_KEYWORDS, KEYWORDS, Special};
 use super::trampolines::{Fast, FastKeywords, Keywords, Plain};
 use super::{Object, is_due, raise};
@@ -277,7 +277,18 @@ fn as_it_came(kind: &Kind, own: Object, original: impl FnOnce() -> Object) -> Ob
     let Some(slot) = here() else {
         return original();
     };
-    let sends = slot.sends();
+    let (Ok(result) | Err(result)) = wait(slot, kind, own, slot.sends(), original);
+    result
+}
+
+/// One wait for the lock: what `acquire` returns, or as an error False, where it was not got in its time.
+fn wait(
+    slot: &Slot,
+    kind: &Kind,
+    own: Object,
+    sends: u64,
+    original: impl FnOnce() -> Object,
+) -> Result<Object, Object> {
     let may_end = !must_get(slot);
     let entry = slot.beat().enter(may_end);
     slot.beat().set_deaf(!may_end);
@@ -286,12 +297,12 @@ fn as_it_came(kind: &Kind, own: Object, original: impl FnOnce() -> Object) -> Ob
     let ended = slot.beat().leave(&entry);
     // SAFETY: attached; Py_True lives as long as the interpreter.
     if result.is_null() || result == unsafe { ffi::Py_True() } {
-        return got(slot, kind, own, result, sends);
+        return Ok(got(slot, kind, own, result, sends));
     }
     if may_end && (ended || is_due(slot, sends)) {
-        return raise(slot, result);
+        return Ok(raise(slot, result));
     }
-    result
+    Err(result)
 }
 
 /// Get the lock in a job.
@@ -323,27 +334,12 @@ fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
         }
         // SAFETY: attached; it is Py_False.
         unsafe { ffi::Py_DECREF(result) };
-        let may_end = !must_get(slot);
-        let entry = slot.beat().enter(may_end);
-        slot.beat().set_deaf(!may_end);
-        result = kind.try_acquire(own, true, Some(left.as_secs_f64()));
-        slot.beat().set_deaf(false);
-        let ended = slot.beat().leave(&entry);
-        // SAFETY: as above.
-        if result.is_null() || result == unsafe { ffi::Py_True() } {
-            return got(slot, kind, own, result, sends);
-        }
-        if may_end && (ended || is_due(slot, sends)) {
-            return raise(slot, result);
-        }
+        let wait_so_long = || kind.try_acquire(own, true, Some(left.as_secs_f64()));
+        result = match wait(slot, kind, own, sends, wait_so_long) {
+            Ok(result) => return result,
+            Err(result) => result,
+        };
     }
-}
-
-/// Whether the caller must get this lock whatever comes: a condition, which would return from `wait` without it, or a semaphore
-/// that is given a permit back.
-fn must_get(slot: &Slot) -> bool {
-    // SAFETY: a guard is called attached.
-    stands_in(&RESTORE) || slot.gives_back(unsafe { Python::assume_attached() })
 }
 
 /// The lock was got, or the original raised.
