@@ -3,8 +3,8 @@
 A job blocks (on Linux the kernel says so: its thread is in the same system call several looks in a row), `job.kill()`
 is called, and the time until that returned True is taken. Then the next job; at least 200 for each kind of call.
 
-The last table is the price: guarded calls with the guards taken out, with the guards in but in no job (every other
-thread of the program), and in a job. Rounds are interleaved, medians are shown.
+The last table is the price: guarded calls with the guards taken out, with the guards in but in no job (in the main
+thread and in another), and in a job. Rounds are interleaved, medians are shown.
 
     python benches/kill.py [-n 200] [--rounds 7] [--check] [KIND ...]
 
@@ -332,18 +332,21 @@ def price(manager: rjobs.JobManager, stack: ExitStack, rounds: int) -> None:
         timer = timeit.Timer(turn, globals=names)
         return statistics.median(timer.repeat(repeat=100, number=100)) * 1e7
 
+    threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
     table: dict[str, list[list[float]]] = {name: [] for name in TURNS}
     for _ in range(rounds):
         for name, turn in TURNS.items():
             rjobs._rjobs._set_guards(False)
             out = nanoseconds(turn)
             rjobs._rjobs._set_guards(True)
-            table[name].append([out, nanoseconds(turn), manager.submit(nanoseconds, turn).get()])
+            within = nanoseconds(turn)
+            thread = threads.submit(nanoseconds, turn).result()
+            table[name].append([out, within, thread, manager.submit(nanoseconds, turn).get()])
     print(f"\nthe guards, ns per turn, median of {rounds} rounds")
-    print(f"  {'':28}{'out':>9}{'in':>9}{'in a job':>12}")
+    print(f"  {'':28}{'out':>9}{'in':>9}{'in a thread':>13}{'in a job':>12}")
     for name, results in table.items():
-        out, within, job = map(statistics.median, zip(*results, strict=True))
-        print(f"  {name:28}{out:9.0f}{within:9.0f}{job:12.0f}")
+        out, within, thread, job = map(statistics.median, zip(*results, strict=True))
+        print(f"  {name:28}{out:9.0f}{within:9.0f}{thread:13.0f}{job:12.0f}")
 
 
 def main() -> None:

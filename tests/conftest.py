@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import rjobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -18,3 +20,22 @@ def manager() -> Iterator[rjobs.JobManager]:
     manager = rjobs.JobManager()
     yield manager
     manager.shutdown(wait=True, kill=True)
+
+
+@pytest.fixture
+def python() -> Callable[..., subprocess.CompletedProcess]:
+    """Runs code in a fresh interpreter: `python(code).stdout`; fails when it does not end with 0."""
+
+    def python(code: str, *options: str) -> subprocess.CompletedProcess:
+        run = subprocess.run(
+            [sys.executable, *options, "-c", code],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run
+
+    return python

@@ -1,12 +1,11 @@
-"""The end of the interpreter, and forks."""
+"""The end of the interpreter."""
 
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 
-from rjobs._rjobs import _after_fork_in_child, _at_exit
+from rjobs._rjobs import _at_exit
 
 __rjobs_internal__ = True
 
@@ -14,7 +13,7 @@ _installed = False
 
 
 def install() -> None:
-    """Register the exit and fork hooks, once in a process."""
+    """Register the exit hook, once in a process."""
     global _installed  # noqa: PLW0603
     if _installed:
         return
@@ -27,8 +26,6 @@ def install() -> None:
     except RuntimeError:
         # "can't register atexit after shutdown": a manager made by code that runs at exit.
         atexit.register(_at_exit)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def is_daemon() -> bool:

@@ -1,21 +1,30 @@
-//! What a worker's thread tells others about the guarded call that it is in, and what they ask of it.
+//! What a thread tells others about the guarded call that it is in, and what they ask of it.
 //!
-//! Written and read without locks: one side is a signal handler on the thread itself.
+//! Written and read without locks: one side is a signal handler on the thread itself, another the child of a fork.
 
 use std::cell::Cell;
-use std::ptr::null;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::ffi::c_ulong;
+use std::ptr::{from_ref, null, null_mut};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::slot::Slot;
+use super::{thread, wake};
 
-/// One worker's thread. Never freed, since a signal may arrive late: used again for a later worker.
+/// One thread. Never freed, since a signal may arrive late: used again for a later one.
 #[derive(Debug, Default)]
 pub(crate) struct Beat {
-    /// The kernel's number of the thread; 0 while no worker has this.
+    /// The kernel's number of the thread; 0 while no thread has this.
     thread: AtomicI32,
+    /// `threading.get_ident()` of a guest; 0 for a worker.
+    guest: AtomicU64,
+    /// The lock that the guest got last, by its address.
+    last_lock: AtomicUsize,
+    /// The one that was made before this.
+    next: AtomicPtr<Beat>,
     /// How many guarded calls were entered.
     entries: AtomicU64,
     /// The guarded call that the thread is in, by its number; 0 for none.
@@ -56,25 +65,56 @@ pub(super) enum Answer {
     Answered = 2,
 }
 
-/// Beats of workers that have ended.
-static FREE: Mutex<Vec<&'static Beat>> = Mutex::new(Vec::new());
+/// All that were ever made, the last one first. It only grows, to as many as there were threads at the same time.
+static ALL: AtomicPtr<Beat> = AtomicPtr::new(null_mut());
+
+fn all() -> impl Iterator<Item = &'static Beat> {
+    let deref = |beat: &AtomicPtr<Beat>| {
+        let beat = beat.load(Ordering::Acquire).cast_const();
+        // SAFETY: NULL or one that was leaked on purpose.
+        unsafe { beat.as_ref() }
+    };
+    std::iter::successors(deref(&ALL), move |beat| deref(&beat.next))
+}
 
 impl Beat {
     /// One for the calling thread.
     pub(super) fn of_this_thread() -> &'static Self {
-        let beat = FREE.lock().pop();
-        let beat = beat.unwrap_or_else(|| Box::leak(Box::default()));
-        beat.thread.store(thread_number(), Ordering::Release);
-        beat
+        let claim = |beat: &&Self| {
+            // One that still waits for its answer is not used again: the signal may be on its way.
+            beat.request.answer.load(Ordering::Acquire) != Answer::Asked as u32
+                && beat
+                    .thread
+                    .compare_exchange(0, thread_number(), Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+        };
+        all().find(claim).unwrap_or_else(Self::another)
     }
 
-    /// The worker ends.
-    pub(super) fn retire(&'static self) {
-        self.thread.store(0, Ordering::Release);
-        // One that still waits for its answer is not used again: the signal may be on its way.
-        if self.request.answer.load(Ordering::Acquire) != Answer::Asked as u32 {
-            FREE.lock().push(self);
+    fn another() -> &'static Self {
+        let beat: &'static Self = Box::leak(Box::default());
+        beat.thread.store(thread_number(), Ordering::Release);
+        let mut first = ALL.load(Ordering::Acquire);
+        loop {
+            beat.next.store(first, Ordering::Release);
+            let new = from_ref(beat).cast_mut();
+            match ALL.compare_exchange_weak(first, new, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return beat,
+                Err(now) => first = now,
+            }
         }
+    }
+
+    /// Its thread ends.
+    pub(super) fn retire(&self) {
+        self.begin();
+        self.guest.store(0, Ordering::Release);
+        self.thread.store(0, Ordering::Release);
+    }
+
+    /// That of a thread that runs no job, if it was ever seen in a guarded call.
+    pub(crate) fn of_guest(ident: c_ulong) -> Option<&'static Self> {
+        all().find(|beat| beat.guest.load(Ordering::Acquire) == widen(ident))
     }
 
     pub(super) fn thread(&self) -> i32 {
@@ -114,15 +154,24 @@ impl Beat {
             .is_ok()
     }
 
-    /// A new job: whatever the last one was in is over.
+    /// A new job, or a new thread: whatever the last one was in is over.
     pub(super) fn begin(&self) {
         self.current.store(0, Ordering::Release);
         self.waits_for_lock.store(false, Ordering::Release);
         self.set_deaf(false);
     }
 
+    /// The guest got a lock, or was raised an exception in the place of one (0).
+    pub(super) fn note_lock(&self, lock: usize) {
+        self.last_lock.store(lock, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_last_lock(&self, lock: usize) -> bool {
+        self.last_lock.load(Ordering::Relaxed) == lock
+    }
+
     /// The guarded call that the thread is in; 0 for none.
-    pub(super) fn current(&self) -> u64 {
+    pub(crate) fn current(&self) -> u64 {
         self.current.load(Ordering::Acquire)
     }
 
@@ -150,14 +199,79 @@ fn thread_number() -> i32 {
     unsafe { libc::gettid() }
 }
 
+/// Where nothing can be woken nobody needs it.
 #[cfg(not(target_os = "linux"))]
 fn thread_number() -> i32 {
-    0
+    1
+}
+
+#[allow(clippy::useless_conversion, reason = "32 bits on Windows")]
+fn widen(ident: c_ulong) -> u64 {
+    ident.into()
 }
 
 thread_local! {
     // Without a destructor, and set before any signal is sent to the thread.
     static HERE: Cell<*const Slot> = const { Cell::new(null()) };
+    static SEAT: Seat = const { Seat(Cell::new(Guest::Unknown)) };
+}
+
+/// What a thread that is no worker has.
+struct Seat(Cell<Guest>);
+
+#[derive(Clone, Copy)]
+enum Guest {
+    /// It has not been asked.
+    Unknown,
+    /// Nothing: the main thread, and where calls cannot be ended from outside.
+    Nobody,
+    Somebody(&'static Beat),
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Guest::Somebody(beat) = self.0.get() {
+            beat.retire();
+        }
+    }
+}
+
+/// The calling thread's beat, if it is a guest: a thread that is neither a worker nor the main thread, where `kill_thread` can
+/// end calls.
+#[inline]
+pub(super) fn guest() -> Option<&'static Beat> {
+    if !HERE.get().is_null() {
+        return None;
+    }
+    // Not in a thread that ends, and has no such thing any more.
+    SEAT.try_with(|seat| match seat.0.get() {
+        Guest::Unknown => sit_down(seat),
+        Guest::Nobody => None,
+        Guest::Somebody(beat) => Some(beat),
+    })
+    .ok()
+    .flatten()
+}
+
+#[cold]
+fn sit_down(seat: &Seat) -> Option<&'static Beat> {
+    if thread::is_main() || !wake::is_possible() {
+        seat.0.set(Guest::Nobody);
+        return None;
+    }
+    let beat = Beat::of_this_thread();
+    beat.guest.store(widen(thread::ident()), Ordering::Release);
+    seat.0.set(Guest::Somebody(beat));
+    Some(beat)
+}
+
+/// In the child of a fork: of all threads only the calling one is here, which nobody can strike, and which has another number.
+pub(crate) fn after_fork_in_child() {
+    set_here(None);
+    let _ = SEAT.try_with(|seat| seat.0.set(Guest::Unknown));
+    for beat in all() {
+        beat.retire();
+    }
 }
 
 /// The calling thread is a worker with this slot (None: no more). The caller keeps the slot alive until it takes it back.

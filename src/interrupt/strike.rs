@@ -13,15 +13,18 @@
 
 use std::ffi::c_ulong;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{PyTypeInfo, ffi};
 
+use super::beat::Beat;
 use super::call;
 use super::frames::IMPORT;
 use super::sight::{Position, Spare};
 use super::slot::{Aim, Slot};
+use super::wake::{Wake, wake};
 use super::{pending, storm};
 
 impl Slot {
@@ -96,12 +99,18 @@ impl Slot {
         aim.sent.as_ref().map(|sent| sent.clone_ref(py))
     }
 
+    /// Whether anything was sent at the job.
+    pub(super) fn has_sent(&self) -> bool {
+        self.aim.lock().sent.is_some()
+    }
+
     /// Whether strikes wait.
     pub(crate) fn is_held(&self) -> bool {
         self.aim.lock().held > 0
     }
 
-    /// Set what was sent last as the exception of this thread. To be called by the worker itself, attached, in a job.
+    /// Set what was sent last as the exception of this thread. To be called by the worker itself, attached, in a job that
+    /// something was sent to.
     pub(super) fn set_sent(&self) {
         let sent = {
             let aim = self.aim.lock();
@@ -110,13 +119,9 @@ impl Slot {
             unsafe { ffi::Py_XINCREF(sent) };
             sent
         };
-        // SAFETY: attached; a class of exceptions, ours to give back, or NULL.
+        // SAFETY: attached; a class of exceptions, ours to give back.
         unsafe {
-            if sent.is_null() {
-                ffi::PyErr_SetNone(ffi::PyExc_InterruptedError);
-            } else {
-                ffi::PyErr_SetNone(sent);
-            }
+            ffi::PyErr_SetNone(sent);
             ffi::Py_XDECREF(sent);
         }
     }
@@ -349,12 +354,35 @@ pub(crate) enum Choice {
     NotNow,
 }
 
-/// Have `exc` raised in a thread that is no worker of ours: bound to the thread, since there is no job to bind it to.
-/// False when there is no such thread.
+/// How long the waking of a thread that runs no job is tried.
+const WAKING: Duration = Duration::from_millis(100);
+
+/// Have `exc` raised in a thread that is no worker of ours: bound to the thread, since there is no job to bind it to. A guarded
+/// call that it waits in is ended. False when there is no such thread.
 pub(crate) fn strike_thread(exc: &Bound<'_, PyType>, ident: c_ulong) -> bool {
     debug_assert!(PyType::is_type_of(exc));
+    // Before the strike: a call that begins after it sees it, and needs no waking.
+    let beat = Beat::of_guest(ident);
+    let entry = beat.map_or(0, Beat::current);
     // SAFETY: attached, as `exc` shows; an ident that is no thread's makes the call return 0.
-    unsafe { ffi::PyThreadState_SetAsyncExc(long(ident), exc.as_ptr()) > 0 }
+    let hit = unsafe { ffi::PyThreadState_SetAsyncExc(long(ident), exc.as_ptr()) > 0 };
+    if let Some(beat) = beat.filter(|_| hit && entry != 0) {
+        exc.py().detach(|| end_call(beat, entry));
+    }
+    hit
+}
+
+/// Until the thread has left the call `entry`, or cannot be made to. The thread may be on its way into the system call.
+fn end_call(beat: &'static Beat, entry: u64) {
+    let deadline = Instant::now() + WAKING;
+    let mut pause = Duration::from_micros(20);
+    while beat.current() == entry
+        && wake(beat, entry) != Wake::Untouchable
+        && Instant::now() < deadline
+    {
+        std::thread::sleep(pause);
+        pause *= 2;
+    }
 }
 
 /// `PyO3` declares the ident as a `long`; `CPython` has an `unsigned long`. The bits are the same.

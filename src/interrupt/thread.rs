@@ -20,6 +20,15 @@ unsafe extern "C" {
     fn PyThread_get_thread_native_id() -> std::ffi::c_ulong;
 }
 
+/// Whether the calling thread is the one that the process began with, where the system tells.
+pub(super) fn is_main() -> bool {
+    // SAFETY: take nothing, cannot fail.
+    #[cfg(target_os = "linux")]
+    return unsafe { libc::gettid() == libc::getpid() };
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
 /// `threading.get_ident()` of the calling thread.
 pub(crate) fn ident() -> std::ffi::c_ulong {
     // SAFETY: takes nothing, cannot fail.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyType};
 
 use super::errors::JobKilled;
 use super::house::{self, House};
@@ -154,10 +154,22 @@ fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
         .collect()
 }
 
+/// Have `os.fork` call `_after_fork_in_child`, where there is a fork.
+pub(crate) fn watch_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let Some(register) = py.import("os")?.getattr_opt("register_at_fork")? else {
+        return Ok(());
+    };
+    let kwargs = PyDict::new(py);
+    kwargs.set_item("after_in_child", module.getattr("_after_fork_in_child")?)?;
+    register.call((), Some(&kwargs))?;
+    Ok(())
+}
+
 /// What `os.fork` calls in the child: its managers are the parent's, and their threads are not here.
 #[pyfunction]
 pub(crate) fn _after_fork_in_child() {
     house::next_generation();
     // Nobody here can kill the job that forked: the guards let its thread be.
-    beat::set_here(None);
+    beat::after_fork_in_child();
 }

@@ -273,9 +273,11 @@ impl Job {
 /// Raise `exc` in a thread: the `kill_thread` of the well-known snippet, mended.
 ///
 /// `thread` is a `threading.Thread`, a thread ident, or a `Job`. A job is killed as by `job.kill(0, exc)`, bound to the job;
-/// a pool's worker thread while it runs a job likewise. Any other thread gets the exception as soon as it runs Python
-/// code again: that is bound to the thread and not to what it does. A thread that has ended is left alone.
-/// Returns None at once. Raises `TypeError` for what is no thread or no exception class, `ValueError` for an ident that is no
+/// a pool's worker thread while it runs a job likewise. Any other thread is sent the exception: that is bound to the thread and
+/// not to what it does, and it is sent once. Where the thread waits in a call of the standard library that `kill` can end
+/// (a sleep, a lock, a queue, a socket, a child process), and began to after `import rjobs`, that call ends and raises it, on
+/// Linux; else it is raised when the thread next runs Python code. The main thread's calls are never ended. A thread that has
+/// ended is left alone. Returns None, at once as a rule and after 0.1 seconds at most. Raises `TypeError` for what is no thread or no exception class, `ValueError` for an ident that is no
 /// thread's or a thread that was not started.
 #[pyfunction]
 #[pyo3(signature = (thread, exc = None))]
@@ -324,6 +326,8 @@ pub(crate) fn kill_thread(
     if ident == crate::interrupt::thread::ident() {
         return Err(PyErr::from_type(class, "the thread killed itself"));
     }
+    // What was loaded since rjobs was imported (`ssl`), for what the thread does next.
+    guard::install(py);
     if strike_thread(&class, ident) {
         Ok(())
     } else {

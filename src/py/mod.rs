@@ -34,6 +34,8 @@ pub(crate) mod worker;
 
 use pyo3::prelude::*;
 
+use crate::interrupt::{guard, pending};
+
 /// What importing the module does, once.
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -42,5 +44,9 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     log::install(py);
     // Now and here, so that no worker ever has to import.
     errors::touch(py);
+    // For threads that block before the first job, and are to be ended by `kill_thread`.
+    pending::find(py);
+    guard::put_in_force_at_import(py)?;
+    exit::watch_forks(module)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::held::held;
 use super::house::House;
 use super::worker::Worker;
 use super::{log, shim, unraisable};
-use crate::interrupt::{guard, pending};
+use crate::interrupt::guard;
 use std::sync::Arc;
 
 /// Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
@@ -63,7 +63,6 @@ fn start(py: Python<'_>, worker: &Bound<'_, Worker>) -> PyResult<()> {
     let serial = worker.get().serial();
     // On this thread and not on the worker's, which the end of the interpreter may unwind wherever it runs Python code.
     guard::install(py);
-    pending::find(py);
     unraisable::install(py)?;
     let roomy = Roomy::set(py)?;
     shim::START_WORKER.call(py, (worker, serial))?;

@@ -3,8 +3,6 @@
 import ctypes
 import gc
 import os
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -121,22 +119,3 @@ def is_gone():
 
     is_gone.death_of = death_of
     return is_gone
-
-
-@pytest.fixture
-def python():
-    """Runs code in a fresh interpreter: `python(code).stdout`; fails when it does not end with 0."""
-
-    def python(code: str, *options: str) -> subprocess.CompletedProcess:
-        run = subprocess.run(
-            [sys.executable, *options, "-c", code],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run
-
-    return python

@@ -34,8 +34,8 @@ def until_fixture() -> Callable[..., bool]:
     return until
 
 
-def settle(job: rjobs.Job) -> None:
-    """Wait until a job's thread is in one and the same system call several times in a row."""
+def settle(job: rjobs.Job | threading.Thread) -> None:
+    """Wait until the thread (of a job) is in one and the same system call several times in a row."""
     path = TASKS / str(job.native_id) / "syscall"
     seen: list[str] = []
     deadline = time.monotonic() + 5
@@ -101,6 +101,11 @@ class Caught:
         assert self.job.output == ""
         assert not self.job.kill_pending
         assert not self.job.in_native_code
+
+
+@pytest.fixture(name="settle")
+def settle_fixture() -> Callable[..., None]:
+    return settle
 
 
 @pytest.fixture

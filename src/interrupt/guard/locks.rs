@@ -10,20 +10,21 @@
 
 use std::mem::transmute;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::Object;
 use super::ask::Ask;
-use super::places::{JOIN, SAVE, WAIT, is_library_lock, must_get, stands_in};
+use super::kinds::{Kind, kind};
+use super::places::{JOIN, SAVE, WAIT, is_library_lock, stands_in};
 use super::tables::{FAST_KEYWORDS, KEYWORDS, Special};
 use super::trampolines::{Fast, FastKeywords, Keywords, Plain};
-use super::{Object, is_due, raise};
+use super::who::Who;
 use crate::interrupt::beat::here;
 use crate::interrupt::frames::mark;
-use crate::interrupt::slot::Slot;
 
 /// How long one try waits. Where waits cannot be ended from outside it is how late a kill may come.
 fn slice() -> Duration {
@@ -31,26 +32,6 @@ fn slice() -> Duration {
         Duration::from_secs(3600)
     } else {
         Duration::from_millis(20)
-    }
-}
-
-/// One type of locks: its original functions.
-struct Kind {
-    acquire: AtomicPtr<()>,
-    acquire_is_fast: AtomicBool,
-    release: AtomicPtr<()>,
-    exit: AtomicPtr<()>,
-    /// Shared by processes: `timeout=None` means no limit, and who releases it need not be who acquired it.
-    is_semaphore: bool,
-}
-
-const fn kind(is_semaphore: bool) -> Kind {
-    Kind {
-        acquire: AtomicPtr::new(null_mut()),
-        acquire_is_fast: AtomicBool::new(false),
-        release: AtomicPtr::new(null_mut()),
-        exit: AtomicPtr::new(null_mut()),
-        is_semaphore,
     }
 }
 
@@ -137,12 +118,11 @@ fn guard_locked(function: *mut (), flags: i32) -> Option<*mut ()> {
 
 /// `lock.locked()`. Up to `CPython` 3.12 `Thread.join` waits for a lock that the joined thread gives back when it ends, and
 /// an exception that comes meanwhile makes it ask whether that is locked (bpo-45274): it takes the thread's hold on it for
-/// its own, gives it back, and the thread counts as ended from then on. So there, in a job, the answer is whether the lock
-/// was got.
+/// its own, gives it back, and the thread counts as ended from then on. So there the answer is whether the lock was got.
 unsafe extern "C-unwind" fn locked(own: Object, argument: Object) -> Object {
-    if let Some(slot) = here()
+    if let Some(who) = Who::of_this_thread()
         && stands_in(&JOIN)
-        && !slot.footing().is_last(own as usize)
+        && !who.has_got(own as usize)
     {
         // SAFETY: attached; a new reference.
         unsafe {
@@ -161,8 +141,8 @@ unsafe extern "C-unwind" fn acquire_keywords<const KIND: usize>(
 ) -> Object {
     // SAFETY: attached, and called as the flags of the definition say: a tuple, and a dict or NULL.
     let ask = || unsafe { Ask::of_tuple(KINDS[KIND].is_semaphore, arguments, names) };
-    match here().and_then(|slot| Some((slot, ask()?))) {
-        Some((slot, ask)) => acquire(slot, &KINDS[KIND], own, ask),
+    match Who::of_this_thread().and_then(|who| Some((who, ask()?))) {
+        Some((who, ask)) => acquire(who, &KINDS[KIND], own, ask),
         // SAFETY: the original, with the arguments that came.
         None => as_it_came(&KINDS[KIND], own, || unsafe {
             let original = KINDS[KIND].acquire.load(Ordering::Acquire);
@@ -179,8 +159,8 @@ unsafe extern "C-unwind" fn acquire_fast<const KIND: usize>(
 ) -> Object {
     // SAFETY: attached, and called as the flags of the definition say: `count` arguments, then one for each name.
     let ask = || unsafe { Ask::of_array(KINDS[KIND].is_semaphore, arguments, count, names) };
-    match here().and_then(|slot| Some((slot, ask()?))) {
-        Some((slot, ask)) => acquire(slot, &KINDS[KIND], own, ask),
+    match Who::of_this_thread().and_then(|who| Some((who, ask()?))) {
+        Some((who, ask)) => acquire(who, &KINDS[KIND], own, ask),
         // SAFETY: the original, with the arguments that came.
         None => as_it_came(&KINDS[KIND], own, || unsafe {
             let original = KINDS[KIND].acquire.load(Ordering::Acquire);
@@ -190,8 +170,8 @@ unsafe extern "C-unwind" fn acquire_fast<const KIND: usize>(
 }
 
 unsafe extern "C-unwind" fn enter<const KIND: usize>(own: Object, _: Object) -> Object {
-    match here() {
-        Some(slot) => acquire(slot, &KINDS[KIND], own, Ask::FOREVER),
+    match Who::of_this_thread() {
+        Some(who) => acquire(who, &KINDS[KIND], own, Ask::FOREVER),
         None => KINDS[KIND].try_acquire(own, true, None),
     }
 }
@@ -227,94 +207,49 @@ unsafe extern "C-unwind" fn exit_fast<const KIND: usize>(
     released(own, result)
 }
 
-impl Kind {
-    /// The original `acquire(blocking, timeout)`; no time is no limit.
-    fn try_acquire(&self, own: Object, blocking: bool, time: Option<f64>) -> Object {
-        // SAFETY: attached; new references are given back or handed over, and the function is called by its convention.
-        unsafe {
-            let mut arguments = [
-                if blocking {
-                    ffi::Py_True()
-                } else {
-                    ffi::Py_False()
-                },
-                null_mut(),
-            ];
-            let mut count = 1;
-            if let Some(time) = time {
-                arguments[1] = ffi::PyFloat_FromDouble(time);
-                if arguments[1].is_null() {
-                    return null_mut();
-                }
-                count = 2;
-            }
-            let original = self.acquire.load(Ordering::Acquire);
-            let result = if self.acquire_is_fast.load(Ordering::Acquire) {
-                let function = transmute::<*mut (), FastKeywords>(original);
-                function(own, arguments.as_ptr(), count, null_mut())
-            } else {
-                let tuple = ffi::PyTuple_New(count);
-                if tuple.is_null() {
-                    ffi::Py_XDECREF(arguments[1]);
-                    return null_mut();
-                }
-                for (index, argument) in (0..).zip(arguments).filter(|(index, _)| *index < count) {
-                    ffi::Py_INCREF(argument);
-                    ffi::PyTuple_SetItem(tuple, index, argument);
-                }
-                let result = transmute::<*mut (), Keywords>(original)(own, tuple, null_mut());
-                ffi::Py_DECREF(tuple);
-                result
-            };
-            ffi::Py_XDECREF(arguments[1]);
-            result
-        }
-    }
-}
-
-/// Outside of a job, or with arguments that only the original understands (a time that is neither float nor int), or refuses.
+/// For nobody, or with arguments that only the original understands (a time that is neither float nor int), or refuses.
 fn as_it_came(kind: &Kind, own: Object, original: impl FnOnce() -> Object) -> Object {
-    let Some(slot) = here() else {
+    let Some(who) = Who::of_this_thread() else {
         return original();
     };
-    let (Ok(result) | Err(result)) = wait(slot, kind, own, slot.sends(), original);
+    let (Ok(result) | Err(result)) = wait(who, kind, own, who.sends(), original);
     result
 }
 
 /// One wait for the lock: what `acquire` returns, or as an error False, where it was not got in its time.
 fn wait(
-    slot: &Slot,
+    who: Who<'_>,
     kind: &Kind,
     own: Object,
     sends: u64,
     original: impl FnOnce() -> Object,
 ) -> Result<Object, Object> {
-    let may_end = !must_get(slot);
-    let entry = slot.beat().enter(may_end);
-    slot.beat().set_deaf(!may_end);
+    let may_end = !who.must_get();
+    let entry = who.beat().enter(may_end);
+    who.beat().set_deaf(!may_end);
     let result = original();
-    slot.beat().set_deaf(false);
-    let ended = slot.beat().leave(&entry);
+    who.beat().set_deaf(false);
+    let ended = who.beat().leave(&entry);
     // SAFETY: attached; Py_True lives as long as the interpreter.
     if result.is_null() || result == unsafe { ffi::Py_True() } {
-        return Ok(got(slot, kind, own, result, sends));
+        return Ok(got(who, kind, own, result, sends));
     }
-    if may_end && (ended || is_due(slot, sends)) {
-        return Ok(raise(slot, result));
+    if may_end && (ended || who.is_due(sends)) {
+        return Ok(who.raise(result));
     }
     Err(result)
 }
 
-/// Get the lock in a job.
-fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
-    let sends = slot.sends();
-    if is_due(slot, sends) && !must_get(slot) {
-        return raise(slot, null_mut());
+/// Get the lock.
+fn acquire(who: Who<'_>, kind: &Kind, own: Object, ask: Ask) -> Object {
+    let sends = who.sends();
+    if who.is_due(sends) && !who.must_get() {
+        return who.raise(null_mut());
     }
     let result = kind.try_acquire(own, false, None);
     // SAFETY: attached; Py_True lives as long as the interpreter.
     if result.is_null() || result == unsafe { ffi::Py_True() } {
-        return got(slot, kind, own, result, sends);
+        return got(who, kind, own, result, sends);
     }
     if !ask.blocking {
         return result;
@@ -335,7 +270,7 @@ fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
         // SAFETY: attached; it is Py_False.
         unsafe { ffi::Py_DECREF(result) };
         let wait_so_long = || kind.try_acquire(own, true, Some(left.as_secs_f64()));
-        result = match wait(slot, kind, own, sends, wait_so_long) {
+        result = match wait(who, kind, own, sends, wait_so_long) {
             Ok(result) => return result,
             Err(result) => result,
         };
@@ -343,12 +278,12 @@ fn acquire(slot: &Slot, kind: &Kind, own: Object, ask: Ask) -> Object {
 }
 
 /// The lock was got, or the original raised.
-fn got(slot: &Slot, kind: &Kind, own: Object, result: Object, sends: u64) -> Object {
+fn got(who: Who<'_>, kind: &Kind, own: Object, result: Object, sends: u64) -> Object {
     if result.is_null() {
         return result;
     }
     // No bytecode has run since the beginning: what was sent meanwhile has not arrived.
-    if is_due(slot, sends) && !must_get(slot) {
+    if who.is_due(sends) && !who.must_get() {
         // SAFETY: attached; the lock is ours, and its release runs no bytecode.
         unsafe {
             let name = ffi::PyUnicode_InternFromString(c"release".as_ptr());
@@ -356,8 +291,15 @@ fn got(slot: &Slot, kind: &Kind, own: Object, result: Object, sends: u64) -> Obj
             ffi::Py_XDECREF(released);
             ffi::Py_XDECREF(name);
         }
-        return raise(slot, result);
+        return who.raise(result);
     }
+    let slot = match who {
+        Who::Job(slot) => slot,
+        Who::Guest(beat) => {
+            beat.note_lock(own as usize);
+            return result;
+        }
+    };
     // SAFETY: attached; a borrowed reference or NULL.
     let frame = unsafe { ffi::PyEval_GetFrame() };
     if !frame.is_null() {
@@ -389,7 +331,7 @@ fn released(own: Object, result: Object) -> Object {
         // SAFETY: a guard is called attached.
         let py = unsafe { Python::assume_attached() };
         if slot.deliver(py) {
-            return raise(slot, result);
+            return Who::Job(slot).raise(result);
         }
     }
     result

@@ -12,10 +12,10 @@ use pyo3::types::PyType;
 use super::ask::{LONGEST, number};
 use super::tables::{METHOD, Special};
 use super::trampolines::{Method, Plain};
-use super::{Object, guarded, is_due, leave, raise};
+use super::who::Who;
+use super::{Object, guarded, leave};
 use crate::interrupt::beat::here;
 use crate::interrupt::call;
-use crate::interrupt::slot::Slot;
 use crate::interrupt::wake;
 
 pub(super) static GUARDS: [(&str, &str, Special); 3] = [
@@ -28,8 +28,9 @@ static SLEEP: AtomicPtr<()> = AtomicPtr::new(null_mut());
 static GET: AtomicPtr<()> = AtomicPtr::new(null_mut());
 static JOIN: AtomicPtr<()> = AtomicPtr::new(null_mut());
 
-/// A wait that nothing can end from outside looks this often.
+/// How often a wait that nothing can end from outside looks: at first, and at most for a guest, which may wait for ever.
 const LOOK: Duration = Duration::from_millis(4);
+const RARELY: Duration = Duration::from_millis(250);
 
 /// The time limit of a call, in seconds; None is no limit.
 struct Limit(Option<f64>);
@@ -66,16 +67,16 @@ unsafe extern "C-unwind" fn sleep(own: Object, seconds: Object) -> Object {
             transmute::<*mut (), Plain>(SLEEP.load(Ordering::Acquire))(own, seconds)
         });
     };
-    let sends = slot.sends();
-    if is_due(slot, sends) {
-        return raise(slot, null_mut());
+    let (who, sends) = (Who::Job(slot), slot.sends());
+    if who.is_due(sends) {
+        return who.raise(null_mut());
     }
     let deadline = Instant::now() + Duration::from_secs_f64(time);
     let entry = slot.beat().enter(false);
     call::detached(|| slot.sleep_until(deadline, sends));
     slot.beat().leave(&entry);
-    if is_due(slot, sends) {
-        return raise(slot, null_mut());
+    if who.is_due(sends) {
+        return who.raise(null_mut());
     }
     // SAFETY: attached; a new reference.
     unsafe {
@@ -96,7 +97,8 @@ unsafe extern "C-unwind" fn get(
     let original = unsafe { transmute::<*mut (), Method>(GET.load(Ordering::Acquire)) };
     // SAFETY: called as the flags say: `count` arguments, then one for each name.
     let time = || unsafe { time_of_get(arguments, count, names) };
-    let Some((slot, Limit(time))) = here().and_then(|slot| Some((slot, time()?))) else {
+    let Some((who, Limit(time))) = Who::of_this_thread().and_then(|who| Some((who, time()?)))
+    else {
         // SAFETY: the original, with the arguments that came.
         return unsafe { original(own, class, arguments, count, names) };
     };
@@ -107,9 +109,9 @@ unsafe extern "C-unwind" fn get(
         Duration::from_millis(20)
     };
     loop {
-        let sends = slot.sends();
-        if is_due(slot, sends) {
-            return raise(slot, null_mut());
+        let sends = who.sends();
+        if who.is_due(sends) {
+            return who.raise(null_mut());
         }
         let left = deadline.map_or(slice, |deadline| {
             deadline
@@ -122,16 +124,16 @@ unsafe extern "C-unwind" fn get(
             if time.is_null() {
                 return null_mut();
             }
-            let entry = slot.beat().enter(true);
+            let entry = who.beat().enter(true);
             let result = original(own, class, [ffi::Py_True(), time].as_ptr(), 2, null_mut());
             ffi::Py_DECREF(time);
             if result.is_null() {
-                if slot.beat().leave(&entry) || is_due(slot, sends) {
-                    return raise(slot, result);
+                if who.beat().leave(&entry) || who.is_due(sends) {
+                    return who.raise(result);
                 }
             } else {
                 // Something came: that is what the caller gets, and the exception after it.
-                slot.beat().leave(&entry);
+                who.beat().leave(&entry);
                 return result;
             }
             result
@@ -210,25 +212,30 @@ unsafe extern "C-unwind" fn join(own: Object, arguments: Object) -> Object {
     let original = unsafe { transmute::<*mut (), Plain>(JOIN.load(Ordering::Acquire)) };
     // SAFETY: attached; a tuple.
     let time = || unsafe { time_of_join(arguments) };
-    let Some((slot, Limit(time))) = here().and_then(|slot| Some((slot, time()?))) else {
+    let Some((who, Limit(time))) = Who::of_this_thread().and_then(|who| Some((who, time()?)))
+    else {
         // SAFETY: the original, with the arguments that came.
         return unsafe { original(own, arguments) };
     };
-    let sends = slot.sends();
+    let sends = who.sends();
     let deadline = time.map(|time| Instant::now() + Duration::from_secs_f64(time));
-    if is_due(slot, sends) {
-        return raise(slot, null_mut());
+    if who.is_due(sends) {
+        return who.raise(null_mut());
     }
+    let mut look = LOOK;
     loop {
-        let left = deadline.map_or(LOOK, |deadline| {
-            deadline.saturating_duration_since(Instant::now()).min(LOOK)
+        let left = deadline.map_or(look, |deadline| {
+            deadline.saturating_duration_since(Instant::now()).min(look)
         });
-        let result = join_for(slot, original, own, left);
+        let result = join_for(who, original, own, left);
         if result.is_null() {
             return result;
         }
-        if is_due(slot, sends) {
-            return raise(slot, result);
+        if who.is_due(sends) {
+            return who.raise(result);
+        }
+        if matches!(who, Who::Guest(_)) {
+            look = (look * 3 / 2).min(RARELY);
         }
         let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         if is_over || is_done(own) {
@@ -239,7 +246,7 @@ unsafe extern "C-unwind" fn join(own: Object, arguments: Object) -> Object {
     }
 }
 
-fn join_for(slot: &Slot, original: Plain, own: Object, time: Duration) -> Object {
+fn join_for(who: Who<'_>, original: Plain, own: Object, time: Duration) -> Object {
     // SAFETY: attached; new references are given back, and the function is called by its convention.
     unsafe {
         let arguments = ffi::PyTuple_New(1);
@@ -250,9 +257,9 @@ fn join_for(slot: &Slot, original: Plain, own: Object, time: Duration) -> Object
             return null_mut();
         }
         ffi::PyTuple_SetItem(arguments, 0, time);
-        let entry = slot.beat().enter(false);
+        let entry = who.beat().enter(false);
         let result = original(own, arguments);
-        let result = leave(slot, &entry, result);
+        let result = leave(who, &entry, result);
         ffi::Py_DECREF(arguments);
         result
     }
@@ -299,19 +306,19 @@ static INIT: AtomicPtr<()> = AtomicPtr::new(null_mut());
 unsafe extern "C-unwind" fn init(own: Object, arguments: Object, names: Object) -> std::ffi::c_int {
     // SAFETY: loaded from where `guard_init` put it: a function of this convention.
     let original = unsafe { transmute::<*mut (), Init>(INIT.load(Ordering::Acquire)) };
-    let Some(slot) = here() else {
+    let Some(who) = Who::of_this_thread() else {
         // SAFETY: the original, with the arguments that came.
         return unsafe { original(own, arguments, names) };
     };
-    if is_due(slot, slot.sends()) {
-        raise(slot, null_mut());
+    if who.is_due(who.sends()) {
+        who.raise(null_mut());
         return -1;
     }
-    let entry = slot.beat().enter(false);
+    let entry = who.beat().enter(false);
     // SAFETY: as above.
     let result = unsafe { original(own, arguments, names) };
-    if slot.beat().leave(&entry) {
-        raise(slot, null_mut());
+    if who.beat().leave(&entry) {
+        who.raise(null_mut());
         return -1;
     }
     result

@@ -8,11 +8,10 @@ use pyo3::prelude::*;
 
 use super::Object;
 use crate::interrupt::frames::LIBRARIES;
-use crate::interrupt::slot::Slot;
 
 /// Code that gives a condition's lock back, takes it again, and waits in between.
 pub(super) static SAVE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
-static RESTORE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+pub(super) static RESTORE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 pub(super) static WAIT: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 /// Code that waits for the end of a thread, up to `CPython` 3.12.
 pub(super) static JOIN: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
@@ -90,13 +89,6 @@ pub(super) fn stands_in(code: &AtomicPtr<ffi::PyObject>) -> bool {
         ffi::Py_DECREF(runs);
         runs == code.load(Ordering::Acquire)
     }
-}
-
-/// Whether the caller must get this lock whatever comes: a condition, which would return from `wait` without it, or a semaphore
-/// that is given a permit back.
-pub(super) fn must_get(slot: &Slot) -> bool {
-    // SAFETY: a guard is called attached.
-    stands_in(&RESTORE) || slot.gives_back(unsafe { Python::assume_attached() })
 }
 
 /// Whether the innermost frame takes a lock for a module of the standard library that has locks of its own, and not for

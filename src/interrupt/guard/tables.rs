@@ -5,12 +5,11 @@
 //! What does not look as expected is left alone.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use parking_lot::Mutex;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 use super::trampolines::guard_for;
 use super::{locks, others, places};
@@ -58,38 +57,47 @@ unsafe impl Send for Change {}
 
 static CHANGES: Mutex<Vec<Change>> = Mutex::new(Vec::new());
 
-/// Put the guards in force, once; who comes meanwhile waits, detached.
+/// Put the guards in force, the first time that it is asked for.
 pub(crate) fn install(py: Python<'_>) {
-    static ONCE: PyOnceLock<()> = PyOnceLock::new();
-    ONCE.get_or_init(py, || put_in_force(py));
+    static DONE: AtomicBool = AtomicBool::new(false);
+    // Who comes meanwhile does the same: each guard is put in once, and nobody waits (a forked child would, for ever).
+    if !DONE.load(Ordering::Acquire) {
+        put_in_force(py);
+        DONE.store(true, Ordering::Release);
+    }
 }
 
 /// Put all guards in force that are not.
 pub(crate) fn put_in_force(py: Python<'_>) {
-    if !CHANGES.lock().is_empty() {
-        return;
-    }
-    let mut changes = Vec::new();
+    put_in_force_but(py, |_| false);
+}
+
+/// The same, without importing `ssl`, which takes long: guards can be there for threads that block before the first job.
+pub(crate) fn put_in_force_at_import(py: Python<'_>) -> PyResult<()> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    put_in_force_but(py, |owner| {
+        owner.starts_with("_ssl") && !modules.contains("_ssl").unwrap_or(false)
+    });
+    Ok(())
+}
+
+fn put_in_force_but(py: Python<'_>, skip: impl Fn(&str) -> bool) {
+    places::prepare(py);
     for (owner, name, guard) in locks::GUARDS.iter().chain(&others::GUARDS) {
         if let Some(object) = named(py, owner) {
-            changes.extend(change(owner, &object, name, guard));
+            change(owner, &object, name, guard);
         }
     }
-    places::prepare(py);
     if wake::is_possible() {
-        changes.extend(change_init(py));
+        change_init(py);
         for (owner, names) in SYSTEM {
-            let Some(object) = named(py, owner) else {
+            let Some(object) = (!skip(owner)).then(|| named(py, owner)).flatten() else {
                 continue;
             };
             for name in names.split_whitespace() {
-                changes.extend(change(owner, &object, name, guard_for));
+                change(owner, &object, name, guard_for);
             }
         }
-    }
-    let mut all = CHANGES.lock();
-    if all.is_empty() {
-        *all = changes;
     }
 }
 
@@ -121,42 +129,53 @@ fn change(
     object: &Bound<'_, PyAny>,
     name: &str,
     guard_for: impl Fn(*mut (), i32) -> Option<*mut ()>,
-) -> Option<Change> {
-    let definition = definition(object, name)?;
+) {
+    let Some(definition) = definition(object, name) else {
+        return;
+    };
     // SAFETY: a definition that an object of the interpreter points to.
     let (has_name, flags, place) = unsafe {
         let name = CStr::from_ptr((*definition).ml_name);
         (name, (*definition).ml_flags, function_of(definition))
     };
-    if has_name.to_str() != Ok(name) {
-        return None;
-    }
-    let original = place.load(Ordering::Acquire);
     let conventions = !(ffi::METH_COEXIST | ffi::METH_STATIC | ffi::METH_CLASS);
-    let guard = guard_for(original, flags & conventions)?;
-    place.store(guard, Ordering::Release);
-    let name = format!("{owner}.{name}");
-    Some(Change {
-        place,
-        name,
-        original,
-        guard,
-    })
+    if has_name.to_str() == Ok(name) {
+        let name = format!("{owner}.{name}");
+        replace(place, name, |original| {
+            guard_for(original, flags & conventions)
+        });
+    }
+}
+
+/// Put the guard for what is at a place there, unless one of ours is.
+fn replace(
+    place: &'static AtomicPtr<()>,
+    name: String,
+    guard_for: impl FnOnce(*mut ()) -> Option<*mut ()>,
+) {
+    let mut all = CHANGES.lock();
+    let original = place.load(Ordering::Acquire);
+    if all.iter().any(|change| change.guard == original) {
+        return;
+    }
+    if let Some(guard) = guard_for(original) {
+        place.store(guard, Ordering::Release);
+        all.push(Change {
+            place,
+            name,
+            original,
+            guard,
+        });
+    }
 }
 
 /// Guard the opening of files.
-fn change_init(py: Python<'_>) -> Option<Change> {
-    let class = named(py, "_io.FileIO")?.cast_into().ok()?;
-    let place = others::init_of(&class)?;
-    let original = place.load(Ordering::Acquire);
-    let guard = others::guard_init(original);
-    place.store(guard, Ordering::Release);
-    Some(Change {
-        place,
-        name: "_io.FileIO.__init__".into(),
-        original,
-        guard,
-    })
+fn change_init(py: Python<'_>) {
+    let class = named(py, "_io.FileIO").and_then(|class| class.cast_into().ok());
+    if let Some(place) = class.and_then(|class| others::init_of(&class)) {
+        let guard_for = |original| Some(others::guard_init(original));
+        replace(place, "_io.FileIO.__init__".into(), guard_for);
+    }
 }
 
 /// The definition behind a built-in function or a method of a built-in type.
