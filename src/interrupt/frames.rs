@@ -103,6 +103,17 @@ impl Frames {
         false
     }
 
+    /// Whether the thread stands at the beginning of an `__exit__`, which would never run if it were struck there.
+    ///
+    /// # Safety
+    /// As for `are_in`.
+    pub(super) unsafe fn is_before_exit(&self, py: Python<'_>) -> bool {
+        let _quiet = Collector::off();
+        // SAFETY: as asked of the caller.
+        unsafe { self.innermost(py) }
+            .is_some_and(|frame| super::landing::is_before_exit(&frame).unwrap_or(false))
+    }
+
     /// Whether an exception that was sent to the thread has not arrived; None where that cannot be told.
     ///
     /// # Safety

@@ -11,6 +11,7 @@ pub(crate) mod context;
 mod footing;
 pub(crate) mod frames;
 pub(crate) mod guard;
+pub(crate) mod landing;
 pub(crate) mod pending;
 pub(crate) mod pursuit;
 pub(crate) mod sight;

@@ -55,7 +55,7 @@ pub(super) fn arrive(py: Python<'_>) -> Option<Bound<'_, PyBaseException>> {
 }
 
 /// The function; None where it could not be made. It is before anything is sent, or that would arrive in the making.
-fn nothing(py: Python<'_>) -> Option<&Bound<'_, PyAny>> {
+pub(super) fn nothing(py: Python<'_>) -> Option<&Bound<'_, PyAny>> {
     static NOTHING: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
     let made = || Some(py.eval(c"lambda: None", None, None).ok()?.unbind());
     let nothing = NOTHING.get_or_init(py, made);

@@ -1,5 +1,7 @@
 //! What a striker can see of a job: whether it may be struck where it is, and what became of a strike.
 
+use std::sync::atomic::Ordering;
+
 use pyo3::prelude::*;
 
 use super::frames::{Frames, IMPORT, LIBRARIES};
@@ -55,7 +57,9 @@ impl Slot {
                 let is_behind = self
                     .position(py)
                     .is_some_and(|(frame, at)| self.footing.is_behind_acquire(frame, at));
-                !(is_behind || self.is_spared(py))
+                // SAFETY: attached, and it runs a job, as was seen since.
+                let is_before_exit = || unsafe { self.frames.is_before_exit(py) };
+                !(is_behind || self.is_spared(py) || is_before_exit())
             }
         }
     }
@@ -117,7 +121,8 @@ impl Slot {
         if is_pending.unwrap_or_else(|| self.position(py) == sent_at) {
             return Fate::Underway;
         }
-        if Frames::handles(sent.bind(py), self.thread.ident) {
+        if self.landing.load(Ordering::Acquire) || Frames::handles(sent.bind(py), self.thread.ident)
+        {
             return Fate::Handled;
         }
         Fate::Swallowed

@@ -33,6 +33,8 @@ pub(crate) struct Slot {
     pub(super) pursued: AtomicU64,
     /// The job is in native code that cannot be ended, as far as was seen.
     pub(super) is_native: AtomicBool,
+    /// An exception that was sent is being made, on the thread itself, which may run code.
+    pub(super) landing: AtomicBool,
     /// Every line of the job raises.
     pub(super) storm: Storm,
     /// Where it stands with its locks.
@@ -87,6 +89,7 @@ impl Slot {
             put_off: AtomicBool::new(false),
             pursued: AtomicU64::new(0),
             is_native: AtomicBool::new(false),
+            landing: AtomicBool::new(false),
             storm: Storm::default(),
             footing: Footing::default(),
             bed: (sync::Mutex::new(()), sync::Condvar::new()),

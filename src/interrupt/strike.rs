@@ -25,7 +25,7 @@ use super::frames::IMPORT;
 use super::sight::{Position, Spare};
 use super::slot::{Aim, Slot};
 use super::wake::{Wake, wake};
-use super::{pending, storm};
+use super::{landing, pending};
 
 impl Slot {
     /// From here on `job` may be struck. Nothing but its call may follow.
@@ -33,6 +33,7 @@ impl Slot {
         self.footing.begin();
         self.beat.begin();
         self.is_native.store(false, Ordering::Relaxed);
+        self.landing.store(false, Ordering::Relaxed);
         self.open.store(true, Ordering::Relaxed);
         let mut aim = self.aim.lock();
         aim.job = Some(job);
@@ -107,23 +108,6 @@ impl Slot {
     /// Whether strikes wait.
     pub(crate) fn is_held(&self) -> bool {
         self.aim.lock().held > 0
-    }
-
-    /// Set what was sent last as the exception of this thread. To be called by the worker itself, attached, in a job that
-    /// something was sent to.
-    pub(super) fn set_sent(&self) {
-        let sent = {
-            let aim = self.aim.lock();
-            let sent = aim.sent.as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
-            // SAFETY: attached, as asked; the class is alive, as `aim` holds it.
-            unsafe { ffi::Py_XINCREF(sent) };
-            sent
-        };
-        // SAFETY: attached; a class of exceptions, ours to give back.
-        unsafe {
-            ffi::PyErr_SetNone(sent);
-            ffi::Py_XDECREF(sent);
-        }
     }
 
     /// Strikes wait from here on. To be called by the worker itself.
@@ -273,15 +257,12 @@ impl Slot {
         if with_storm {
             self.storm.gather();
         }
-        let carrier = if with_storm { storm::carrier(py) } else { None };
         let position = self.position(py);
         let mut aim = self.aim.lock();
         if aim.job != Some(job) || aim.held > 0 || aim.striker.is_some() {
             return false;
         }
-        let (hit, before) = self.send(&mut aim, carrier.unwrap_or(sent.bind(py)), position);
-        // What is raised in the end is the class that was asked for.
-        let before = (before, aim.sent.replace(sent.clone_ref(py)));
+        let (hit, before) = self.send(&mut aim, sent.bind(py), position);
         drop(aim);
         drop(before);
         hit
@@ -330,10 +311,13 @@ impl Slot {
         exc: &Bound<'_, PyType>,
         position: Option<Position>,
     ) -> (bool, Option<Py<PyType>>) {
+        let py = exc.py();
+        let class = landing::carrier(py, self.storm.gathers()).unwrap_or(exc);
         // SAFETY: attached, as `exc` shows. The call takes its own reference to the class, stores it in the thread's
         // state and returns; what it replaces is NULL or another class, which other references keep alive, so nothing
         // is deallocated and no Python code runs under the lock.
-        let hit = unsafe { ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), exc.as_ptr()) };
+        let hit =
+            unsafe { ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), class.as_ptr()) };
         aim.struck |= hit > 0;
         let before = aim.sent.replace(exc.clone().unbind());
         aim.sent_at = position;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyBaseException, PySystemError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyException, PySystemError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -22,7 +22,8 @@ use crate::interrupt::strike::strike_thread;
 use crate::interrupt::thread;
 use crate::interrupt::{call, guard, wake};
 
-/// The class that a kill raises; None stands for `JobKilled`.
+/// The class that a kill raises; None stands for `JobKilled`. It is tried here and now: one that cannot be made would end its
+/// job by another error than the one that was asked for.
 pub(crate) fn class_of<'py>(
     py: Python<'py>,
     exc: Option<&Bound<'py, PyAny>>,
@@ -30,7 +31,8 @@ pub(crate) fn class_of<'py>(
     let Some(exc) = exc.filter(|exc| !exc.is_none()) else {
         return Ok(py.get_type::<JobKilled>());
     };
-    exc.cast::<PyType>()
+    let class = exc
+        .cast::<PyType>()
         .ok()
         .filter(|class| class.is_subclass_of::<PyBaseException>().unwrap_or(false))
         .cloned()
@@ -38,7 +40,22 @@ pub(crate) fn class_of<'py>(
             PyTypeError::new_err(
                 "exc must be an exception class, such as SystemExit: a thread cannot be sent an instance",
             )
-        })
+        })?;
+    let why = match class.call0() {
+        Ok(made) if is_of(&made, &class) => return Ok(class),
+        Ok(made) => format!("it gave a {}", made.get_type().name()?),
+        Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+        Err(error) => error.to_string(),
+    };
+    Err(PyTypeError::new_err(format!(
+        "exc must be an exception class that can be made without arguments: {}() does not work ({why})",
+        class.name()?
+    )))
+}
+
+/// Whether an object is one of this class, whatever its metaclass says.
+fn is_of(object: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> bool {
+    object.get_type().mro().iter().any(|its| its.is(class))
 }
 
 /// Have `exc` raised in `job`, if it still runs in `slot`: by its event loop where it has one, else by the thread; at once,
@@ -218,7 +235,7 @@ impl Job {
             self.with_extras(|extras| extras.kills.iter().map(|kill| kill.clone_ref(py)).collect());
         let asked_for = kills
             .iter()
-            .any(|kill| exception.is_instance(kill.bind(py)).unwrap_or(false));
+            .any(|kill| is_of(exception, kill.bind(py)));
         if asked_for || exception.is_instance_of::<JobKilled>() {
             State::Killed
         } else {
@@ -253,7 +270,7 @@ impl Job {
     /// nor waits in a call of the standard library cannot be ended; the kill lands when it returns, and another worker takes
     /// the place of this one meanwhile. `with current_job().shield():` makes a kill wait.
     ///
-    /// Raises `TypeError` when `exc` is no exception class. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms.
+    /// Raises `TypeError` when `exc` is no exception class, or one that cannot be made without arguments. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms.
     #[pyo3(
         signature = (timeout = Some(Timeout::DEFAULT), exc = None),
         text_signature = "($self, timeout=5.0, exc=None)"

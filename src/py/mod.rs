@@ -34,7 +34,7 @@ pub(crate) mod worker;
 
 use pyo3::prelude::*;
 
-use crate::interrupt::{guard, pending};
+use crate::interrupt::{guard, landing, pending};
 
 /// What importing the module does, once.
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -46,6 +46,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::touch(py);
     // For threads that block before the first job, and are to be ended by `kill_thread`.
     pending::find(py);
+    landing::prepare(py);
     guard::put_in_force_at_import(py)?;
     exit::watch_forks(module)?;
     Ok(())

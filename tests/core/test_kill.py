@@ -142,7 +142,56 @@ def test_an_exception_class_of_the_users_own(start):
     assert job.state == "killed"
 
 
-@pytest.mark.parametrize("exc", [ValueError(), "ValueError", 3, int, object])
+class NeedsArgumentsError(Exception):
+    def __init__(self, what, why):
+        super().__init__(what, why)
+
+
+class GivesSomethingElseError(Exception):
+    def __new__(cls):
+        return 5
+
+
+class OddMeta(type):
+    def __instancecheck__(cls, other):
+        raise RuntimeError
+
+
+class OddlyClassedError(Exception, metaclass=OddMeta):
+    pass
+
+
+def test_an_exception_class_that_takes_time_to_make(start):
+    class SlowError(BaseException):
+        def __init__(self):
+            time.sleep(0.1)
+
+    cleaned = []
+
+    def wait(started, _go):
+        started.set()
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(0.05)
+            cleaned.append(1)
+
+    job = start(wait)
+    assert job.kill(exc=SlowError)
+    assert type(job.exception()) is SlowError
+    assert (job.state, cleaned) == ("killed", [1])
+
+
+def test_an_exception_class_with_an_odd_metaclass(start):
+    job = start(spin)
+    assert job.kill(exc=OddlyClassedError)
+    assert type(job.exception()) is OddlyClassedError
+    assert job.state == "killed"
+
+
+@pytest.mark.parametrize(
+    "exc", [ValueError(), "ValueError", 3, int, object, NeedsArgumentsError, GivesSomethingElseError]
+)
 def test_what_is_no_exception_class_is_refused_and_nobody_is_hit(start, manager, exc):
     job = start(spin)
     for kill in (job.kill, lambda **how: manager.kill(job, **how), manager.kill_all):

@@ -193,6 +193,48 @@ class WithLockOfProcesses(WithLock):
     kind = staticmethod(multiprocessing.get_context("spawn").Lock)
 
 
+class OwnContext:
+    """What people write: a class with `__enter__` and `__exit__`."""
+
+    def __init__(self):
+        self.lock = lock = threading.Lock()
+
+        class Context:
+            def __enter__(self):
+                lock.acquire()
+                return self
+
+            def __exit__(self, *exception, why=None):
+                lock.release()
+
+        def step():
+            with Context():
+                sum(range(10))
+
+        self.jobs = [forever(step)] * 2
+
+    def is_whole(self):
+        return is_free(self.lock)
+
+
+class OwnGenerator(OwnContext):
+    """Or a generator."""
+
+    def __init__(self):
+        self.lock = lock = threading.Lock()
+
+        @contextlib.contextmanager
+        def held():
+            with lock:
+                yield
+
+        def step():
+            with held():
+                sum(range(10))
+
+        self.jobs = [forever(step)] * 2
+
+
 class ByHand:
     """What people write: the lock is taken before the `try`."""
 
@@ -238,6 +280,8 @@ NONE_LEFT = [
     WithLock,
     WithRLock,
     WithLockOfProcesses,
+    OwnContext,
+    OwnGenerator,
 ]
 
 
@@ -261,27 +305,18 @@ def storm(manager, kind, rounds):
     return leaks
 
 
-def marked(kind):
-    """What is known to be wrong."""
-    mark, late = pytest.mark.xfail, sys.version_info >= (3, 13)
-    marks = [mark(late, strict=False, reason="from 3.13 on a kill may arrive one call after the place it was sent to")]
-    if kind in (Condition, ConditionOfARLock):
-        marks = [mark(strict=False, reason="seen once in some hundred kills on 3.11, not understood yet")]
-    return pytest.param(kind, marks=marks)
-
-
-@pytest.mark.parametrize("kind", [marked(kind) for kind in NONE_LEFT])
+@pytest.mark.parametrize("kind", NONE_LEFT)
 def test_no_lock_is_left_locked(manager, often, kind):
     assert storm(manager, kind, FEW) == 0
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("kind", [marked(kind) for kind in NONE_LEFT])
+@pytest.mark.parametrize("kind", NONE_LEFT)
 def test_no_lock_is_left_locked_by_a_thousand_kills(manager, often, kind):
     assert storm(manager, kind, MANY) == 0
 
 
-@pytest.mark.parametrize("kind", [marked(kind) for kind in (ByHand, ByHandOfARLock, SemaphoreCount)])
+@pytest.mark.parametrize("kind", [ByHand, ByHandOfARLock, SemaphoreCount])
 def test_locks_that_are_taken_by_hand_are_hardly_ever_left_locked(manager, often, kind):
     leaks = storm(manager, kind, FEW)
     print(f"{kind.__name__}: {leaks} of {FEW} rounds")

@@ -200,8 +200,8 @@ def test_no_other_thread_is_woken(start):
 
 
 def test_kills_that_race_with_the_beginning_of_a_call(often):
-    """From CPython 3.13 on an exception that is sent may be raised one call late. Without the look at it in `Who.is_due`,
-    some of these threads sleep on."""
+    """From CPython 3.13 on an exception that is sent may be raised one call late. Without the look at it in
+    `Who.is_due`, some of these threads sleep on."""
 
     def work():
         begun.set()

@@ -16,6 +16,13 @@ pub(super) static WAIT: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 /// Code that waits for the end of a thread, up to `CPython` 3.12.
 pub(super) static JOIN: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 
+/// Code that wakes a waiter, and then strikes it off the list: one that is left there takes somebody else's turn.
+static NOTIFY: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+
+/// Code that has entered a generator's `with` block, and not told who asked for it.
+pub(in crate::interrupt) static ENTER_GENERATOR: AtomicPtr<ffi::PyObject> =
+    AtomicPtr::new(null_mut());
+
 /// Code that takes a permit of a semaphore: it is gone before the caller can know that it has it.
 static PERMIT: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 
@@ -31,10 +38,12 @@ static ENTER_FOR_STACK: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 static ENTER_CONDITION: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 
 /// Code in which, and in what it calls of the standard library, a job is not struck but in a wait.
-pub(in crate::interrupt) const SPARED: [&AtomicPtr<ffi::PyObject>; 10] = [
+pub(in crate::interrupt) const SPARED: [&AtomicPtr<ffi::PyObject>; 12] = [
     &SAVE,
     &RESTORE,
     &WAIT,
+    &NOTIFY,
+    &ENTER_GENERATOR,
     &PERMIT,
     &ENTER_FOR_STACK,
     &GIVE,
@@ -46,7 +55,7 @@ pub(in crate::interrupt) const SPARED: [&AtomicPtr<ffi::PyObject>; 10] = [
 
 /// From here on they give something back: nothing is raised in their waits, but a strike that was put off may be raised when
 /// they have given a lock back.
-pub(in crate::interrupt) const GIVING: usize = 5;
+pub(in crate::interrupt) const GIVING: usize = 7;
 
 /// Look up what is special in `threading` and `contextlib`.
 pub(super) fn prepare(py: Python<'_>) {
@@ -58,6 +67,13 @@ pub(super) fn prepare(py: Python<'_>) {
         ("threading", "Condition", "_release_save", &SAVE),
         ("threading", "Condition", "_acquire_restore", &RESTORE),
         ("threading", "Condition", "wait", &WAIT),
+        ("threading", "Condition", "notify", &NOTIFY),
+        (
+            "contextlib",
+            "_GeneratorContextManager",
+            "__enter__",
+            &ENTER_GENERATOR,
+        ),
         ("threading", "Condition", "__enter__", &ENTER_CONDITION),
         ("threading", "Condition", "__exit__", &LEAVE_CONDITION),
         ("threading", "Semaphore", "acquire", &PERMIT),

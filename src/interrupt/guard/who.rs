@@ -98,7 +98,7 @@ impl Who<'_> {
                 if slot.storm().gathers() {
                     slot.storm().begin(py);
                 }
-                slot.set_sent();
+                slot.set_sent(py);
             }
             Self::Job(_) => raise_what_arrives(py),
             Self::Guest(beat) => {
