@@ -233,9 +233,7 @@ impl Job {
         }
         let kills: Vec<_> =
             self.with_extras(|extras| extras.kills.iter().map(|kill| kill.clone_ref(py)).collect());
-        let asked_for = kills
-            .iter()
-            .any(|kill| is_of(exception, kill.bind(py)));
+        let asked_for = kills.iter().any(|kill| is_of(exception, kill.bind(py)));
         if asked_for || exception.is_instance_of::<JobKilled>() {
             State::Killed
         } else {

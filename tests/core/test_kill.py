@@ -161,6 +161,7 @@ class OddlyClassedError(Exception, metaclass=OddMeta):
     pass
 
 
+@pytest.mark.xfail(sys.version_info < (3, 12), strict=False, reason="3.11 makes it where nobody can see that it does")
 def test_an_exception_class_that_takes_time_to_make(start):
     class SlowError(BaseException):
         def __init__(self):
