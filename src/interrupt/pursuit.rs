@@ -6,6 +6,7 @@
 //! | sent, and the job has not moved | if it waits in a guarded call: that is ended; else wait, ever longer |
 //! | arrived, and the job cleans up | left alone for half a second, then struck again |
 //! | arrived, and the job went on | struck again; the third time each of its lines raises |
+//! | its event loop has cancelled it, and half a second later it goes on | cancelled again; the third time each line raises |
 //!
 //! "Has not moved" is told by the innermost frame and its instruction, "cleans up" by the exception that the thread handles.
 //! A job that has not moved for long is in native code: it is looked after ever more rarely, as long as it lives.
@@ -53,6 +54,8 @@ pub(crate) struct Pursuit {
     seen: Fate,
     pause: Duration,
     struck_again: u32,
+    /// How often its event loop was asked once more.
+    asked_again: u32,
     /// Another worker was asked for, in the place of this one.
     pub(crate) is_replaced: bool,
 }
@@ -79,6 +82,7 @@ impl Pursuit {
             seen: Fate::PutOff,
             pause: FIRST,
             struck_again: 0,
+            asked_again: 0,
             is_replaced: false,
         }
     }
@@ -116,6 +120,11 @@ impl Pursuit {
             Fate::PutOff => return self.put_off(py),
             Fate::Underway => self.underway(entry),
             Fate::Handled if self.since.elapsed() < GRACE => {}
+            Fate::Handled | Fate::Swallowed if self.slot.has_striker() => {
+                if self.since.elapsed() > GRACE {
+                    return self.ask_again(py);
+                }
+            }
             Fate::Handled | Fate::Swallowed => self.strike_again(py),
         }
         self.slow_down()
@@ -126,8 +135,7 @@ impl Pursuit {
         if has_striker && !self.slot.has_put_off() {
             // The loop has cancelled the task, which may be cleaning up.
             if self.since.elapsed() > GRACE {
-                self.since = Instant::now();
-                return Next::Ask;
+                return self.ask_again(py);
             }
             return self.slow_down();
         }
@@ -150,6 +158,15 @@ impl Pursuit {
             Choice::Settled => Next::In(FIRST),
             Choice::NotNow => Next::In(AGAIN),
         }
+    }
+
+    fn ask_again(&mut self, py: Python<'_>) -> Next {
+        self.asked_again += 1;
+        if self.asked_again > PATIENCE {
+            self.slot.gather_for_striker(py);
+        }
+        self.since = Instant::now();
+        Next::Ask
     }
 
     fn underway(&mut self, entry: u64) {

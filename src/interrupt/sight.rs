@@ -49,7 +49,7 @@ impl Slot {
             return true;
         }
         match spare {
-            Spare::Loop => !self.is_in(py, &LOOP),
+            Spare::Loop => !self.is_in_loop(py),
             Spare::Import if self.is_in(py, &[IMPORT]) => false,
             // What it waits in raises the exception itself, where that is safe.
             Spare::Import | Spare::Locks if self.beat.current() != 0 => !self.beat.is_deaf(),
@@ -85,6 +85,11 @@ impl Slot {
         is_there
             || self.is_in(py, &["multiprocessing", "subprocess"])
             || self.footing.library_holds() && self.is_in(py, &LIBRARIES)
+    }
+
+    /// Whether the thread is in the event loop's own code.
+    pub(super) fn is_in_loop(&self, py: Python<'_>) -> bool {
+        self.is_in(py, &LOOP)
     }
 
     /// Whether the thread is in one of `modules` or in what these called of the standard library.

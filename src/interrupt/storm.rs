@@ -67,7 +67,8 @@ impl Storm {
     }
 }
 
-/// Raises what was sent, at each call and each line; but not in what runs held off, nor in library code that holds a lock.
+/// Raises what was sent, at each call and each line; but not in what runs held off, nor in library code that holds a lock, nor in
+/// the code of the event loop that a job runs in.
 unsafe extern "C" fn trace(
     _: *mut ffi::PyObject,
     _: *mut ffi::PyFrameObject,
@@ -83,7 +84,7 @@ unsafe extern "C" fn trace(
     };
     // SAFETY: a trace function is called attached.
     let py = unsafe { Python::assume_attached() };
-    if slot.is_held() || slot.is_spared(py) {
+    if slot.is_held() || slot.is_spared(py) || slot.has_striker() && slot.is_in_loop(py) {
         return 0;
     }
     if !slot.has_sent() || slot.storm().pauses.swap(true, Ordering::AcqRel) {

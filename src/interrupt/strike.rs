@@ -177,8 +177,23 @@ impl Slot {
         drop(before);
     }
 
-    /// The striker has done what it was asked for. To be called by the worker itself.
-    pub(crate) fn has_done(&self) {
+    pub(super) fn has_striker(&self) -> bool {
+        self.aim.lock().striker.is_some()
+    }
+
+    /// To be cancelled is of no use to the job: when it is for the next time, or its thread is struck, each of its lines raises.
+    pub(super) fn gather_for_striker(&self, py: Python<'_>) {
+        let before = {
+            let mut aim = self.aim.lock();
+            let done = aim.done.as_ref().map(|done| done.clone_ref(py));
+            done.and_then(|done| aim.sent.replace(done))
+        };
+        self.storm.gather();
+        drop(before);
+    }
+
+    /// The striker has done what it was asked for. To be called by the worker itself, attached.
+    pub(crate) fn has_done(&self, py: Python<'_>) {
         let before = {
             let mut aim = self.aim.lock();
             let asked = aim.asked.take();
@@ -186,12 +201,16 @@ impl Slot {
         };
         self.put_off.store(false, Ordering::Release);
         drop(before);
+        if self.storm.gathers() {
+            self.storm.begin(py);
+        }
     }
 
-    /// What the striker was asked for last and has done.
+    /// What the striker was asked for last and has done, or its thread was struck with in its place.
     pub(crate) fn last_asked(&self, py: Python<'_>) -> Option<Py<PyType>> {
         let aim = self.aim.lock();
-        aim.done.as_ref().map(|done| done.clone_ref(py))
+        let last = aim.done.as_ref().or(aim.sent.as_ref());
+        last.map(|last| last.clone_ref(py))
     }
 
     /// Whether a strike waits until the job is where it can be struck. For the thread itself.

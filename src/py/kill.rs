@@ -140,9 +140,9 @@ pub(crate) fn set_striker(py: Python<'_>, striker: Option<Py<PyAny>>) -> PyResul
 
 /// The loop of the current job has come to what its striker was asked for.
 #[pyfunction]
-pub(crate) fn strike_done() {
+pub(crate) fn strike_done(py: Python<'_>) {
     if let Some(slot) = current::my_slot() {
-        slot.has_done();
+        slot.has_done(py);
     }
 }
 

@@ -111,3 +111,31 @@ def test_code_with_await_can_be_ended(manager):
     assert running.wait(5)
     assert job.kill()
     assert job.state == "killed"
+
+
+def compute():
+    for _ in range(100_000):
+        pass
+
+
+@pytest.mark.parametrize("step", [lambda: asyncio.sleep(0.01), lambda: asyncio.to_thread(compute), None])
+def test_a_coroutine_that_swallows_every_kill_is_ended(manager, step):
+    running = threading.Event()
+
+    async def stubborn():
+        while True:
+            try:
+                running.set()
+                if step is None:
+                    compute()
+                else:
+                    await step()
+            except BaseException:
+                pass
+
+    job = manager.submit(stubborn)
+    assert running.wait(5)
+    assert job.kill(20)
+    assert job.state == "killed"
+    assert manager.submit(waiting, running).kill()
+    assert manager.submit(int).get(5) == 0

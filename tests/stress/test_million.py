@@ -34,7 +34,7 @@ def nap(number):
 
 
 class Finalized:
-    """Its finalizer is a place where a stray strike would be seen (`witness`); `seen` counts those that ran to their end."""
+    """Its finalizer is a place where a stray strike would be seen (`witness`); `seen` counts those that ran."""
 
     seen = itertools.count()
 

@@ -141,10 +141,11 @@ unsafe extern "C-unwind" fn acquire_keywords<const KIND: usize>(
 ) -> Object {
     // SAFETY: attached, and called as the flags of the definition say: a tuple, and a dict or NULL.
     let ask = || unsafe { Ask::of_tuple(KINDS[KIND].is_semaphore, arguments, names) };
-    match Who::of_this_thread().and_then(|who| Some((who, ask()?))) {
+    let who = who_may_wait::<KIND>(own);
+    match who.and_then(|who| Some((who, ask()?))) {
         Some((who, ask)) => acquire(who, &KINDS[KIND], own, ask),
         // SAFETY: the original, with the arguments that came.
-        None => as_it_came(&KINDS[KIND], own, || unsafe {
+        None => as_it_came(who, &KINDS[KIND], own, || unsafe {
             let original = KINDS[KIND].acquire.load(Ordering::Acquire);
             transmute::<*mut (), Keywords>(original)(own, arguments, names)
         }),
@@ -159,10 +160,11 @@ unsafe extern "C-unwind" fn acquire_fast<const KIND: usize>(
 ) -> Object {
     // SAFETY: attached, and called as the flags of the definition say: `count` arguments, then one for each name.
     let ask = || unsafe { Ask::of_array(KINDS[KIND].is_semaphore, arguments, count, names) };
-    match Who::of_this_thread().and_then(|who| Some((who, ask()?))) {
+    let who = who_may_wait::<KIND>(own);
+    match who.and_then(|who| Some((who, ask()?))) {
         Some((who, ask)) => acquire(who, &KINDS[KIND], own, ask),
         // SAFETY: the original, with the arguments that came.
-        None => as_it_came(&KINDS[KIND], own, || unsafe {
+        None => as_it_came(who, &KINDS[KIND], own, || unsafe {
             let original = KINDS[KIND].acquire.load(Ordering::Acquire);
             transmute::<*mut (), FastKeywords>(original)(own, arguments, count, names)
         }),
@@ -170,7 +172,7 @@ unsafe extern "C-unwind" fn acquire_fast<const KIND: usize>(
 }
 
 unsafe extern "C-unwind" fn enter<const KIND: usize>(own: Object, _: Object) -> Object {
-    match Who::of_this_thread() {
+    match who_may_wait::<KIND>(own) {
         Some(who) => acquire(who, &KINDS[KIND], own, Ask::FOREVER),
         None => KINDS[KIND].try_acquire(own, true, None),
     }
@@ -207,9 +209,42 @@ unsafe extern "C-unwind" fn exit_fast<const KIND: usize>(
     released(own, result)
 }
 
+/// Who is to be guarded; not a guest that finds the lock free, and need not wait.
+#[inline]
+fn who_may_wait<'a, const KIND: usize>(own: Object) -> Option<Who<'a>> {
+    let who = Who::of_this_thread()?;
+    if let Who::Guest(beat) = who
+        && (KIND == LOCK || KIND == ALIAS)
+        && is_free(own)
+    {
+        beat.note_lock(own as usize);
+        return None;
+    }
+    Some(who)
+}
+
+/// Whether a lock is free, and stays so while the interpreter is not given up.
+fn is_free(lock: Object) -> bool {
+    let locked = LOCKED.load(Ordering::Acquire);
+    if cfg!(Py_GIL_DISABLED) || locked.is_null() {
+        return false;
+    }
+    // SAFETY: attached; the original, which takes no arguments, for a lock. A new reference.
+    unsafe {
+        let locked = transmute::<*mut (), Plain>(locked)(lock, null_mut());
+        ffi::Py_XDECREF(locked);
+        locked == ffi::Py_False()
+    }
+}
+
 /// For nobody, or with arguments that only the original understands (a time that is neither float nor int), or refuses.
-fn as_it_came(kind: &Kind, own: Object, original: impl FnOnce() -> Object) -> Object {
-    let Some(who) = Who::of_this_thread() else {
+fn as_it_came(
+    who: Option<Who<'_>>,
+    kind: &Kind,
+    own: Object,
+    original: impl FnOnce() -> Object,
+) -> Object {
+    let Some(who) = who else {
         return original();
     };
     let (Ok(result) | Err(result)) = wait(who, kind, own, who.sends(), original);
