@@ -7,6 +7,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFrozenSet, PyString, PyTuple, PyType};
 
+use super::frozen::is_frozen;
+
 /// The machinery of imports, of which the rest is left half way through when it is hit.
 pub(crate) const IMPORT: &str = "importlib";
 
@@ -29,7 +31,6 @@ const DEEPEST: usize = 2_000;
 #[derive(Debug)]
 pub(crate) struct Frames {
     state: AtomicPtr<ffi::PyThreadState>,
-    #[cfg(Py_GIL_DISABLED)]
     ident: std::ffi::c_ulong,
 }
 
@@ -39,7 +40,6 @@ impl Frames {
         Self {
             // SAFETY: attached, as the token shows, so there is one.
             state: AtomicPtr::new(unsafe { ffi::PyThreadState_Get() }),
-            #[cfg(Py_GIL_DISABLED)]
             ident: super::thread::ident(),
         }
     }
@@ -162,29 +162,36 @@ impl Frames {
         Ok(false)
     }
 
-    #[cfg(not(Py_GIL_DISABLED))]
     unsafe fn innermost<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        if cfg!(Py_GIL_DISABLED) && !is_frozen() {
+            // Only this may look then: it stops the others for as long.
+            let sys = py.import("sys").ok()?;
+            return sys
+                .call_method0("_current_frames")
+                .ok()?
+                .get_item(self.ident)
+                .ok();
+        }
         let state = self.state.load(Ordering::Relaxed);
-        // SAFETY: the thread is alive, so its state is; attached, so it does not run. A new reference or NULL.
+        // SAFETY: the thread is alive, so its state is; it does not run meanwhile. A new reference or NULL.
         unsafe {
             let frame = ffi::PyThreadState_GetFrame(state);
             Bound::from_owned_ptr_or_opt(py, frame.cast())
         }
     }
 
-    /// Without the GIL only `sys._current_frames` may look: it stops the others for as long.
-    #[cfg(Py_GIL_DISABLED)]
-    #[allow(
-        clippy::unnecessary_safety_doc,
-        reason = "the same signature as with the GIL"
-    )]
-    unsafe fn innermost<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        let frames = py
-            .import("sys")
-            .ok()?
-            .call_method0("_current_frames")
-            .ok()?;
-        frames.get_item(self.ident).ok()
+    /// Send an exception of this class to the thread, in the place of one that was sent and has not arrived. False when there is no
+    /// such thread.
+    ///
+    /// # Safety
+    /// As for `are_in`; and what is replaced is kept alive by others, so that nothing is deallocated.
+    pub(super) unsafe fn send(&self, class: &Bound<'_, PyType>) -> bool {
+        let ident = super::strike::long(self.ident);
+        // SAFETY: attached, as the class shows; the thread is alive and, where that is asked for, stands still.
+        unsafe {
+            (is_frozen() && super::pending::set(self.state.load(Ordering::Relaxed), class))
+                || ffi::PyThreadState_SetAsyncExc(ident, class.as_ptr()) > 0
+        }
     }
 }
 

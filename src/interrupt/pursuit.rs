@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use super::frozen::frozen;
 use super::sight::{Fate, Spare};
 use super::slot::Slot;
 use super::strike::Choice;
@@ -176,15 +177,20 @@ impl Pursuit {
     }
 
     fn strike_again(&mut self, py: Python<'_>) {
-        if !self.slot.may_be_struck(py, self.job, Spare::Locks) {
-            self.pause = FIRST;
+        let with_storm = self.struck_again >= PATIENCE;
+        self.pause = FIRST;
+        let may_be_struck = frozen(py, || {
+            let may_be_struck = self.slot.may_be_struck(py, self.job, Spare::Locks);
+            may_be_struck && {
+                self.slot.send_again(py, self.job, with_storm);
+                true
+            }
+        });
+        if !may_be_struck {
             return;
         }
         self.struck_again += 1;
-        self.pause = FIRST;
         self.since = Instant::now();
-        self.slot
-            .send_again(py, self.job, self.struck_again > PATIENCE);
         let entry = self.slot.beat().current();
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
             wake(self.slot.beat(), entry);

@@ -13,18 +13,16 @@
 
 use std::ffi::c_ulong;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use pyo3::{PyTypeInfo, ffi};
 
-use super::beat::Beat;
 use super::call;
 use super::frames::IMPORT;
+use super::frozen::frozen;
 use super::sight::{Position, Spare};
 use super::slot::{Aim, Slot};
-use super::wake::{Wake, wake};
 use super::{landing, pending};
 
 impl Slot {
@@ -236,8 +234,24 @@ impl Slot {
         true
     }
 
+    /// Strike `job`, or put that off if it must not be struck where it is.
+    pub(crate) fn strike_or_put_off(&self, exc: &Bound<'_, PyType>, job: u64) {
+        frozen(exc.py(), || {
+            if self.may_be_struck(exc.py(), job, Spare::Import) {
+                self.strike(exc, job);
+            } else {
+                self.put_off(exc, job);
+            }
+        });
+    }
+
     /// Send what was put off to the thread of `job`, if it may be struck there.
     pub(crate) fn send_put_off(&self, py: Python<'_>, job: u64, spare: Spare) -> Choice {
+        frozen(py, || self.send_put_off_now(py, job, spare))
+    }
+
+    /// The same, while it stands still.
+    fn send_put_off_now(&self, py: Python<'_>, job: u64, spare: Spare) -> Choice {
         let asked = {
             let aim = self.aim.lock();
             let asked = aim.asked.as_ref().filter(|_| aim.job == Some(job));
@@ -258,7 +272,6 @@ impl Slot {
         if aim.job == Some(job) && aim.asked.is_some() {
             done = aim.asked.take();
             self.put_off.store(false, Ordering::Release);
-            // Nothing was run since the frames were looked at, so with the GIL the thread is where it was.
             let before = self.send(&mut aim, exc.bind(py), position).1;
             drop(aim);
             drop(before);
@@ -332,19 +345,17 @@ impl Slot {
     ) -> (bool, Option<Py<PyType>>) {
         let py = exc.py();
         let class = landing::carrier(py, self.storm.gathers()).unwrap_or(exc);
-        // SAFETY: attached, as `exc` shows. The call takes its own reference to the class, stores it in the thread's
-        // state and returns; what it replaces is NULL or another class, which other references keep alive, so nothing
-        // is deallocated and no Python code runs under the lock.
-        let hit =
-            unsafe { ffi::PyThreadState_SetAsyncExc(long(self.thread.ident), class.as_ptr()) };
-        aim.struck |= hit > 0;
+        // SAFETY: attached, as `exc` shows, and the thread runs a job, as `aim` says. What is replaced is nothing or another
+        // class, which other references keep alive, so no Python code runs under the lock.
+        let hit = unsafe { self.frames.send(class) };
+        aim.struck |= hit;
         let before = aim.sent.replace(exc.clone().unbind());
         aim.sent_at = position;
         self.sends.fetch_add(1, Ordering::AcqRel);
         // So that a job which is about to sleep has seen it, or sleeps already.
         drop(self.bed.0.lock());
         self.bed.1.notify_all();
-        (hit > 0, before)
+        (hit, before)
     }
 }
 
@@ -355,37 +366,6 @@ pub(crate) enum Choice {
     Settled,
     /// The job is where it must not be struck: try again in a moment.
     NotNow,
-}
-
-/// How long the waking of a thread that runs no job is tried.
-const WAKING: Duration = Duration::from_millis(100);
-
-/// Have `exc` raised in a thread that is no worker of ours: bound to the thread, since there is no job to bind it to. A guarded
-/// call that it waits in is ended. False when there is no such thread.
-pub(crate) fn strike_thread(exc: &Bound<'_, PyType>, ident: c_ulong) -> bool {
-    debug_assert!(PyType::is_type_of(exc));
-    // Before the strike: a call that begins after it sees it, and needs no waking.
-    let beat = Beat::of_guest(ident);
-    let entry = beat.map_or(0, Beat::current);
-    // SAFETY: attached, as `exc` shows; an ident that is no thread's makes the call return 0.
-    let hit = unsafe { ffi::PyThreadState_SetAsyncExc(long(ident), exc.as_ptr()) > 0 };
-    if let Some(beat) = beat.filter(|_| hit && entry != 0) {
-        exc.py().detach(|| end_call(beat, entry));
-    }
-    hit
-}
-
-/// Until the thread has left the call `entry`, or cannot be made to. The thread may be on its way into the system call.
-fn end_call(beat: &'static Beat, entry: u64) {
-    let deadline = Instant::now() + WAKING;
-    let mut pause = Duration::from_micros(20);
-    while beat.current() == entry
-        && wake(beat, entry) != Wake::Untouchable
-        && Instant::now() < deadline
-    {
-        std::thread::sleep(pause);
-        pause *= 2;
-    }
 }
 
 /// `PyO3` declares the ident as a `long`; `CPython` has an `unsigned long`. The bits are the same.

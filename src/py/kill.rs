@@ -15,10 +15,9 @@ use super::wait::{Patience, Timeout};
 use super::{current, exit, shim};
 use crate::core::pool::Admission;
 use crate::core::state::State;
+use crate::interrupt::guest::strike_thread;
 use crate::interrupt::pursuit::{Next, Pursuit};
-use crate::interrupt::sight::Spare;
 use crate::interrupt::slot::Slot;
-use crate::interrupt::strike::strike_thread;
 use crate::interrupt::thread;
 use crate::interrupt::{call, guard, wake};
 
@@ -66,10 +65,8 @@ pub(crate) fn strike(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyTyp
     if let Some(striker) = striker {
         slot.put_off(exc, job);
         ask(&striker, exc);
-    } else if slot.may_be_struck(py, job, Spare::Import) {
-        slot.strike(exc, job);
     } else {
-        slot.put_off(exc, job);
+        slot.strike_or_put_off(exc, job);
     }
     if slot.pursue(job) {
         let mut pursuit = Pursuit::new(slot, job);
