@@ -121,7 +121,14 @@ impl Slot {
             if aim.held > 0 {
                 return None;
             }
-            (aim.waiting.take().zip(aim.job), aim.striker.is_some())
+            let has_striker = aim.striker.is_some();
+            let mut waiting = aim.waiting.take();
+            // What was put off for the place where the thread was then waited for this as well.
+            if waiting.is_none() && !has_striker {
+                waiting = aim.asked.take();
+                self.put_off.store(false, Ordering::Release);
+            }
+            (waiting.zip(aim.job), has_striker)
         };
         let (exc, job) = waiting?;
         if has_striker {
