@@ -4,13 +4,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyFrozenSet, PyString, PyTuple, PyType};
+use pyo3::types::{PyTuple, PyType};
 
+use super::frame::{Frame, IMPORT, is_standard};
 use super::frozen::is_frozen;
-
-/// The machinery of imports, of which the rest is left half way through when it is hit.
-pub(crate) const IMPORT: &str = "importlib";
 
 /// Modules of the standard library that take locks of their own.
 pub(super) const LIBRARIES: [&str; 8] = [
@@ -61,16 +58,18 @@ impl Frames {
         let (mut by_library, import) = (true, modules.contains(&IMPORT));
         for _ in 0..DEEPEST {
             let Some(inner) = frame else { return false };
-            let module = module_of(&inner).unwrap_or_default();
-            let top = top_of(&module);
-            if (by_library && modules.contains(&top)) || (import && top == IMPORT) {
+            let (is_it, standard) = inner.ask_module(|top| {
+                let is_it = (by_library && modules.contains(&top)) || (import && top == IMPORT);
+                (is_it, is_standard(top))
+            });
+            if is_it {
                 return true;
             }
-            by_library &= is_standard(py, top);
+            by_library &= standard;
             if !by_library && !import {
                 return false;
             }
-            frame = inner.getattr("f_back").ok().filter(|back| !back.is_none());
+            frame = inner.back();
         }
         false
     }
@@ -85,20 +84,17 @@ impl Frames {
         let mut frame = unsafe { self.innermost(py) };
         for _ in 0..DEEPEST {
             let Some(inner) = frame else { return false };
-            let Ok(code) = inner.getattr("f_code") else {
-                return false;
-            };
+            let code = inner.code();
             if codes
                 .iter()
-                .any(|known| known.load(Ordering::Acquire) == code.as_ptr())
+                .any(|known| known.load(Ordering::Acquire) == code)
             {
                 return true;
             }
-            let module = module_of(&inner).unwrap_or_default();
-            if !is_standard(py, top_of(&module)) {
+            if !inner.ask_module(is_standard) {
                 return false;
             }
-            frame = inner.getattr("f_back").ok().filter(|back| !back.is_none());
+            frame = inner.back();
         }
         false
     }
@@ -109,9 +105,12 @@ impl Frames {
     /// As for `are_in`.
     pub(super) unsafe fn is_before_exit(&self, py: Python<'_>) -> bool {
         let _quiet = Collector::off();
+        // It looks up attributes, which nobody may while all stand still; there what is sent runs the `__exit__` where it lands.
         // SAFETY: as asked of the caller.
-        unsafe { self.innermost(py) }
-            .is_some_and(|frame| super::landing::is_before_exit(&frame).unwrap_or(false))
+        !is_frozen()
+            && unsafe { self.innermost(py) }.is_some_and(|frame| {
+                super::landing::is_before_exit(frame.as_any()).unwrap_or(false)
+            })
     }
 
     /// Whether an exception that was sent to the thread has not arrived; None where that cannot be told.
@@ -131,9 +130,7 @@ impl Frames {
         let _quiet = Collector::off();
         // SAFETY: as asked of the caller.
         let frame = unsafe { self.innermost(py) }?;
-        let at = frame.getattr("f_lasti").ok()?.extract().ok()?;
-        let code = frame.getattr("f_code").ok()?;
-        Some((mark(frame.as_ptr() as usize, code.as_ptr() as usize), at))
+        Some((frame.mark(), frame.at()))
     }
 
     /// Whether the thread handles an exception of `class` just now, or one that came of it: in an `except` or `finally`, or
@@ -162,22 +159,21 @@ impl Frames {
         Ok(false)
     }
 
-    unsafe fn innermost<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+    unsafe fn innermost<'py>(&self, py: Python<'py>) -> Option<Frame<'py>> {
         if cfg!(Py_GIL_DISABLED) && !is_frozen() {
             // Only this may look then: it stops the others for as long.
-            let sys = py.import("sys").ok()?;
-            return sys
-                .call_method0("_current_frames")
+            let frames = py
+                .import("sys")
                 .ok()?
-                .get_item(self.ident)
-                .ok();
+                .call_method0("_current_frames")
+                .ok()?;
+            let frame = frames.get_item(self.ident).ok()?;
+            // SAFETY: a new reference.
+            return unsafe { Frame::owned(py, frame.into_ptr().cast()) };
         }
         let state = self.state.load(Ordering::Relaxed);
         // SAFETY: the thread is alive, so its state is; it does not run meanwhile. A new reference or NULL.
-        unsafe {
-            let frame = ffi::PyThreadState_GetFrame(state);
-            Bound::from_owned_ptr_or_opt(py, frame.cast())
-        }
+        unsafe { Frame::owned(py, ffi::PyThreadState_GetFrame(state)) }
     }
 
     /// Send an exception of this class to the thread, in the place of one that was sent and has not arrived. False when there is no
@@ -193,36 +189,6 @@ impl Frames {
                 || ffi::PyThreadState_SetAsyncExc(ident, class.as_ptr()) > 0
         }
     }
-}
-
-/// The top-level module. The machinery of imports goes by another name until somebody imports `importlib`.
-fn top_of(module: &str) -> &str {
-    if module.starts_with("_frozen_importlib") {
-        return IMPORT;
-    }
-    module.split('.').next().unwrap_or_default()
-}
-
-/// One number for a frame and its code: the address of a frame alone is soon another's.
-pub(super) fn mark(frame: usize, code: usize) -> usize {
-    frame.rotate_left(17) ^ code
-}
-
-/// `__name__` where the frame's function was defined.
-fn module_of(frame: &Bound<'_, PyAny>) -> Option<String> {
-    let globals = frame.getattr("f_globals").ok()?;
-    // As a plain dict, whose lookup of a str runs no bytecode even where the globals are of a subclass.
-    let name = globals.cast::<PyDict>().ok()?.get_item("__name__").ok()??;
-    Some(name.cast::<PyString>().ok()?.to_string_lossy().into_owned())
-}
-
-fn is_standard(py: Python<'_>, module: &str) -> bool {
-    static NAMES: PyOnceLock<Py<PyFrozenSet>> = PyOnceLock::new();
-    let names = NAMES.get_or_try_init(py, || -> PyResult<_> {
-        let names = py.import("sys")?.getattr("stdlib_module_names")?;
-        Ok(names.cast_into::<PyFrozenSet>()?.unbind())
-    });
-    names.is_ok_and(|names| names.bind(py).contains(module).unwrap_or(false))
 }
 
 /// Keeps the collector off: frame objects that are made may start it, its finalizers are bytecode, and the interpreter can

@@ -9,6 +9,7 @@ pub(crate) mod call;
 pub(crate) mod collector;
 pub(crate) mod context;
 mod footing;
+pub(crate) mod frame;
 pub(crate) mod frames;
 pub(crate) mod frozen;
 pub(crate) mod guard;

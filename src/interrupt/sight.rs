@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 
-use super::frames::{Frames, IMPORT, LIBRARIES};
+use super::frame::IMPORT;
+use super::frames::{Frames, LIBRARIES};
 use super::guard::{GIVING, SPARED};
 use super::slot::Slot;
 

@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::call;
-use super::frames::IMPORT;
+use super::frame::IMPORT;
 use super::frozen::frozen;
 use super::sight::{Position, Spare};
 use super::slot::{Aim, Slot};

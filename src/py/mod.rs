@@ -34,7 +34,7 @@ pub(crate) mod worker;
 
 use pyo3::prelude::*;
 
-use crate::interrupt::{guard, landing, pending};
+use crate::interrupt::{frame, guard, landing, pending};
 
 /// What importing the module does, once.
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -47,6 +47,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // For threads that block before the first job, and are to be ended by `kill_thread`.
     pending::find(py);
     landing::prepare(py);
+    frame::prepare(py)?;
     guard::put_in_force_at_import(py)?;
     exit::watch_forks(module)?;
     Ok(())

@@ -24,7 +24,7 @@ use super::tables::{FAST_KEYWORDS, KEYWORDS, Special};
 use super::trampolines::{Fast, FastKeywords, Keywords, Plain};
 use super::who::Who;
 use crate::interrupt::beat::here;
-use crate::interrupt::frames::mark;
+use crate::interrupt::frame::Frame;
 
 /// How long one try waits. Where waits cannot be ended from outside it is how late a kill may come.
 fn slice() -> Duration {
@@ -335,17 +335,10 @@ fn got(who: Who<'_>, kind: &Kind, own: Object, result: Object, sends: u64) -> Ob
             return result;
         }
     };
-    // SAFETY: attached; a borrowed reference or NULL.
-    let frame = unsafe { ffi::PyEval_GetFrame() };
-    if !frame.is_null() {
-        // SAFETY: the frame is alive, as it runs.
-        let (at, code) = unsafe {
-            let code = ffi::PyFrame_GetCode(frame);
-            ffi::Py_DECREF(code.cast());
-            (ffi::PyFrame_GetLasti(frame), code as usize)
-        };
+    // SAFETY: a guard is called attached.
+    if let Some(frame) = Frame::here(unsafe { Python::assume_attached() }) {
         slot.footing()
-            .got_a_lock(own as usize, mark(frame as usize, code), at);
+            .got_a_lock(own as usize, frame.mark(), frame.at());
         // A condition's `wait` takes a lock of its own for good.
         if !kind.is_semaphore && is_library_lock() && !stands_in(&WAIT) {
             slot.footing().library_got(own as usize);

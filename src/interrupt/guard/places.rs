@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::Object;
+use crate::interrupt::frame::Frame;
 use crate::interrupt::frames::LIBRARIES;
 
 /// Code that gives a condition's lock back, takes it again, and waits in between.
@@ -95,66 +95,25 @@ pub(super) fn prepare(py: Python<'_>) {
 
 /// Whether the innermost frame runs this code.
 pub(super) fn stands_in(code: &AtomicPtr<ffi::PyObject>) -> bool {
-    // SAFETY: attached; the frame is a borrowed reference or NULL, its code a new one.
-    unsafe {
-        let frame = ffi::PyEval_GetFrame();
-        if frame.is_null() {
-            return false;
-        }
-        let runs: Object = ffi::PyFrame_GetCode(frame).cast();
-        ffi::Py_DECREF(runs);
-        runs == code.load(Ordering::Acquire)
-    }
+    // SAFETY: a guard is called attached.
+    let py = unsafe { Python::assume_attached() };
+    Frame::here(py).is_some_and(|frame| frame.code() == code.load(Ordering::Acquire))
 }
 
 /// Whether the innermost frame takes a lock for a module of the standard library that has locks of its own, and not for
 /// somebody else who entered a condition or an `ExitStack`.
 pub(super) fn is_library_lock() -> bool {
-    // SAFETY: attached; the frame is a borrowed reference or NULL, its back and its code are new ones.
-    unsafe {
-        let mut frame = ffi::PyEval_GetFrame();
-        ffi::Py_XINCREF(frame.cast());
-        for _ in 0..3 {
-            if frame.is_null() {
-                return false;
-            }
-            let code: Object = ffi::PyFrame_GetCode(frame).cast();
-            ffi::Py_DECREF(code);
-            let for_caller = code == ENTER_CONDITION.load(Ordering::Acquire)
-                || code == ENTER_FOR_STACK.load(Ordering::Acquire);
-            if !for_caller {
-                break;
-            }
-            let back = ffi::PyFrame_GetBack(frame);
-            ffi::Py_DECREF(frame.cast());
-            frame = back;
+    // SAFETY: a guard is called attached.
+    let mut frame = Frame::here(unsafe { Python::assume_attached() });
+    for _ in 0..3 {
+        let Some(inner) = &frame else { return false };
+        let code = inner.code();
+        let for_caller = code == ENTER_CONDITION.load(Ordering::Acquire)
+            || code == ENTER_FOR_STACK.load(Ordering::Acquire);
+        if !for_caller {
+            break;
         }
-        let is_library = !frame.is_null() && is_library(frame);
-        ffi::Py_XDECREF(frame.cast());
-        is_library
+        frame = inner.back();
     }
-}
-
-/// Whether a frame's code is of a module of the standard library that has locks of its own.
-fn is_library(frame: *mut ffi::PyFrameObject) -> bool {
-    // SAFETY: attached; the frame is alive. The globals are a new reference to a dict, its item a borrowed one.
-    unsafe {
-        let globals = ffi::PyFrame_GetGlobals(frame);
-        if globals.is_null() {
-            ffi::PyErr_Clear();
-            return false;
-        }
-        let name = ffi::PyDict_GetItemString(globals, c"__name__".as_ptr());
-        let mut length = 0;
-        let is_library = !name.is_null() && ffi::PyUnicode_Check(name) != 0 && {
-            let text = ffi::PyUnicode_AsUTF8AndSize(name, &raw mut length);
-            !text.is_null() && {
-                let text = std::slice::from_raw_parts(text.cast::<u8>(), length.unsigned_abs());
-                let top = text.split(|byte| *byte == b'.').next().unwrap_or_default();
-                LIBRARIES.iter().any(|library| library.as_bytes() == top)
-            }
-        };
-        ffi::Py_DECREF(globals);
-        is_library
-    }
+    frame.is_some_and(|frame| frame.ask_module(|top| LIBRARIES.contains(&top)))
 }
