@@ -183,9 +183,11 @@ impl Frames {
     /// As for `are_in`; and what is replaced is kept alive by others, so that nothing is deallocated.
     pub(super) unsafe fn send(&self, class: &Bound<'_, PyType>) -> bool {
         let ident = super::strike::long(self.ident);
-        // SAFETY: attached, as the class shows; the thread is alive and, where that is asked for, stands still.
+        // SAFETY: attached, as the class shows; the thread is alive, and runs a job.
         unsafe {
-            (is_frozen() && super::pending::set(self.state.load(Ordering::Relaxed), class))
+            let state = self.state.load(Ordering::Relaxed);
+            // Never the other one where this one works: it waits for a lock that a striker has who waits for the slot's.
+            (cfg!(Py_GIL_DISABLED) && super::pending::set(state, class))
                 || ffi::PyThreadState_SetAsyncExc(ident, class.as_ptr()) > 0
         }
     }

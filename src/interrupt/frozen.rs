@@ -7,7 +7,8 @@
 //! object.
 //!
 //! A lock that the interpreter needs for its list of threads is held meanwhile, so nothing may ask for that list or send an exception
-//! by `PyThreadState_SetAsyncExc`: `pending.rs` does what that does.
+//! by `PyThreadState_SetAsyncExc`: `pending.rs` does what that does. The slot's lock comes after this one, so nobody who has it may
+//! wait for this.
 
 use pyo3::prelude::*;
 

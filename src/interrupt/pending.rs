@@ -71,7 +71,7 @@ pub(super) fn can_set(py: Python<'_>) -> bool {
 /// What `PyThreadState_SetAsyncExc` does, without the lock of the list of threads. False where it cannot be done.
 ///
 /// # Safety
-/// The thread of this state is alive, and stands still.
+/// The thread of this state is alive.
 pub(super) unsafe fn set(state: *mut ffi::PyThreadState, class: &Bound<'_, PyType>) -> bool {
     let Some(layout) = layout(class.py()) else {
         return false;

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sysconfig
 from collections import Counter
 from contextlib import suppress
 from time import sleep
@@ -172,7 +173,9 @@ def check_race(crew, hammering, witness, total, workers):
         (Counter(track.called) - Counter(range(0, total, 3))).values()
     ) + sum((Counter(range(0, total, 3)) - Counter(track.called)).values())
     wrong["hits beside the jobs"] = len(witness.seen)
-    wrong["arguments that were kept"] = Bell.alive() - alive
+    if sysconfig.get_config_var("Py_GIL_DISABLED") != 1:
+        # Without the GIL `itertools.count` loses some.
+        wrong["arguments that were kept"] = Bell.alive() - alive
     print(f"{total} jobs, {asked} kills, ended: {dict(fates)}; wrong: {dict(+wrong)}")
     assert not +wrong, (wrong, witness.seen[:3])
     assert fates.total() == total
