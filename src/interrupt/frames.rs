@@ -46,7 +46,7 @@ impl Frames {
     /// it called may be anybody's, as modules that are being imported are.
     ///
     /// With the GIL the answer holds until the caller runs bytecode or detaches, since the thread cannot move meanwhile;
-    /// without it the thread may have gone on.
+    /// without it when that looks in `frozen`, else the thread may have gone on.
     ///
     /// # Safety
     /// The thread must be alive until this returns. A worker is, when its slot named a job since the caller attached: it

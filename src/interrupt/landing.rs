@@ -6,9 +6,9 @@
 //! - gives an instance of the class that the kill asked for;
 //! - begins the storm, when it is time for that;
 //! - runs what would not run at all any more. From 3.13 on a strike may be raised one step later than where its thread was
-//!   seen (the interpreter reads what there is to do before it lets another thread have its turn), and without the GIL the
-//!   thread goes on while it is looked at. At worst that is the first instruction of `__exit__`: then what the `with` block
-//!   holds would never be given back, since nothing of `__exit__` has run and nobody calls it again.
+//!   seen (the interpreter reads what there is to do before it lets another thread have its turn). At worst that is the first
+//!   instruction of `__exit__`: then what the `with` block holds would never be given back, since nothing of `__exit__` has run
+//!   and nobody calls it again.
 //!
 //! Up to 3.11 an exception is made later, where it is caught: there the class itself is sent, and nobody is late: the striker's own
 //! look is enough.

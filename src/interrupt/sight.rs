@@ -43,8 +43,8 @@ pub(super) enum Fate {
 
 impl Slot {
     /// Whether `job` is over, or where a strike harms nobody but it. With the GIL that holds until the caller runs bytecode
-    /// or detaches, but from CPython 3.13 on, where a strike may arrive one call or jump later; without it the thread may have
-    /// gone on.
+    /// or detaches, but from CPython 3.13 on, where a strike may arrive one call or jump later; without it for as
+    /// long as all threads stand still (`frozen`).
     pub(crate) fn may_be_struck(&self, py: Python<'_>, job: u64, spare: Spare) -> bool {
         if self.job() != Some(job) {
             return true;

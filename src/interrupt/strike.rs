@@ -9,7 +9,7 @@
 //!   was set but has not arrived (clear).
 //!
 //! Either half alone fails: without the re-check a late strike hits the next job, without the clear an early one does.
-//! Lock order: the interpreter first, then the slot; nothing under the slot's lock runs Python or gives the interpreter up.
+//! Lock order: the interpreter first (and its list of threads, see `frozen`), then the slot; nothing under the slot's lock runs Python or gives the interpreter up.
 
 use std::ffi::c_ulong;
 use std::sync::atomic::Ordering;

@@ -1,15 +1,11 @@
 """Kills of jobs that are coroutines: by their event loop, and in their own code where that does not answer."""
 
 import asyncio
-import sys
 import threading
 
 import pytest
 
 import rjobs
-
-FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
-
 
 @pytest.fixture
 def go():
@@ -35,7 +31,6 @@ def test_a_kill_reaches_coroutines(manager):
         coroutine.get()
 
 
-@pytest.mark.skipif(FREE_THREADED, reason="C17: a strike that comes late lands in the loop, which then waits for ever")
 def test_kills_of_coroutines_never_go_astray_in_asyncio(manager, go):
     for _ in range(30):
         running = threading.Event()
