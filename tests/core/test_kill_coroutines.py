@@ -7,6 +7,7 @@ import pytest
 
 import rjobs
 
+
 @pytest.fixture
 def go():
     """Lets the jobs of a test go at its end."""
