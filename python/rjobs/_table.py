@@ -163,7 +163,8 @@ def html(manager: JobManager) -> str:
     for job, fields in zip(jobs, rows, strict=True):
         state = f'<span style="color:{colour(job)}">{escape(fields[1])}</span>'
         # The output is the one that may be long: let it be cut by the page and not stretch it.
-        cells = [escape(fields[0]), state, *map(escape, fields[2:5]), f"<code>{escape(fields[5])}</code>"]
+        output = f"<code>{escape(fields[5])}</code>" if fields[5] else ""
+        cells = [escape(fields[0]), state, *map(escape, fields[2:5]), output]
         body.append("<tr>" + "".join(f'<td style="{cell}">{cells[i]}</td>' for i in columns) + "</tr>")
     # The classes keep MathJax from reading `$` in a name as mathematics.
     return (
