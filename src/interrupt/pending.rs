@@ -38,7 +38,7 @@ fn layout(py: Python<'_>) -> Option<Layout> {
         let ident = super::strike::long(super::thread::ident());
         // SAFETY: attached, so the calling thread has a state, which is larger than what is read of it. No bytecode runs
         // between sending the exception and taking it back. An exception that somebody else sent would be lost, but this
-        // runs once, on a worker that has run no job.
+        // runs once, while rjobs is imported.
         unsafe {
             let state = ffi::PyThreadState_Get().cast::<usize>();
             let marker = ffi::PyExc_InterruptedError;

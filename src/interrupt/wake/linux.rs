@@ -23,13 +23,13 @@ static SIGNAL: Mutex<c_int> = Mutex::new(0);
 /// Nanoseconds.
 const ANSWER_TICKS: u64 = 100_000_000;
 
-/// Whether system calls can be ended here.
+/// Whether system calls can be ended here. Takes no signal yet: the first wake does.
 pub(crate) fn is_possible() -> bool {
     static POSSIBLE: OnceLock<bool> = OnceLock::new();
     *POSSIBLE.get_or_init(|| {
         // SAFETY: takes nothing, cannot fail.
         let thread = unsafe { libc::gettid() };
-        state_of(thread).is_some() && ours(&mut SIGNAL.lock()).is_some()
+        state_of(thread).is_some() && free().next().is_some()
     })
 }
 
@@ -45,12 +45,16 @@ fn ours(signal: &mut c_int) -> Option<c_int> {
             return Some(*signal);
         }
     }
-    // The highest real-time signal that nobody uses.
-    let free = (libc::SIGRTMIN()..=libc::SIGRTMAX())
+    let taken = free().find(|free| install(*free));
+    *signal = taken.unwrap_or(0);
+    taken
+}
+
+/// The real-time signals that nobody uses, the highest first.
+fn free() -> impl Iterator<Item = c_int> {
+    (libc::SIGRTMIN()..=libc::SIGRTMAX())
         .rev()
-        .find(|signal| handler_of(*signal) == Some(libc::SIG_DFL) && install(*signal));
-    *signal = free.unwrap_or(0);
-    free
+        .filter(|signal| handler_of(*signal) == Some(libc::SIG_DFL))
 }
 
 fn our_handler() -> libc::sighandler_t {
