@@ -108,9 +108,8 @@ impl Frames {
         // It looks up attributes, which nobody may while all stand still; there what is sent runs the `__exit__` where it lands.
         // SAFETY: as asked of the caller.
         !is_frozen()
-            && unsafe { self.innermost(py) }.is_some_and(|frame| {
-                super::landing::is_before_exit(frame.as_any()).unwrap_or(false)
-            })
+            && unsafe { self.innermost(py) }
+                .is_some_and(|frame| super::landing::is_before_exit(&frame).unwrap_or(false))
     }
 
     /// Whether an exception that was sent to the thread has not arrived; None where that cannot be told.

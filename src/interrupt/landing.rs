@@ -25,6 +25,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 
 use super::beat::here;
 use super::call;
+use super::frame::Frame;
 use super::guard::{ENTER_GENERATOR, GIVING, SPARED};
 use super::slot::Slot;
 
@@ -153,16 +154,13 @@ struct Unrun<'py> {
 impl<'py> Unrun<'py> {
     /// Where the calling thread stands, if there is such a thing.
     fn here(py: Python<'py>) -> Option<Self> {
-        // SAFETY: attached; a borrowed reference or NULL.
-        let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) }?;
-        Self::of(&frame).ok().flatten()
+        Self::of(py, &Frame::here(py)?).ok().flatten()
     }
 
-    fn of(frame: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
-        let py = frame.py();
-        let code = frame.getattr("f_code")?;
-        if code.as_ptr() == ENTER_GENERATOR.load(Ordering::Acquire) {
+    fn of(py: Python<'py>, frame: &Frame<'py>) -> PyResult<Option<Self>> {
+        if frame.code() == ENTER_GENERATOR.load(Ordering::Acquire) {
             let generator = frame
+                .as_any()
                 .getattr("f_locals")?
                 .get_item("self")?
                 .getattr("gen")?;
@@ -175,8 +173,9 @@ impl<'py> Unrun<'py> {
         if !is_before_exit(frame)? {
             return Ok(None);
         }
+        let code = frame.as_any().getattr("f_code")?;
         let flags: usize = code.getattr("co_flags")?.extract()?;
-        let locals = frame.getattr("f_locals")?;
+        let locals = frame.as_any().getattr("f_locals")?;
         let mut variables = code.getattr("co_varnames")?.try_iter()?;
         let mut take = |count: usize| -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
             let with_value = |name: PyResult<Bound<'py, PyAny>>| {
@@ -235,8 +234,8 @@ impl<'py> Unrun<'py> {
 }
 
 /// Whether this frame stands at the beginning of `__exit__`, or of what gives a permit back.
-pub(super) fn is_before_exit(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let code = frame.getattr("f_code")?;
+pub(super) fn is_before_exit(frame: &Frame<'_>) -> PyResult<bool> {
+    let code = frame.as_any().getattr("f_code")?;
     let is_exit = code.getattr("co_name")?.eq("__exit__")?
         || SPARED[GIVING..]
             .iter()
@@ -244,7 +243,7 @@ pub(super) fn is_before_exit(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
     if !is_exit || code.getattr("co_flags")?.extract::<usize>()? & SUSPENDS != 0 {
         return Ok(false);
     }
-    Ok(frame.getattr("f_lasti")?.extract::<usize>().ok() == begin(&code)?)
+    Ok(usize::try_from(frame.at()).ok() == begin(&code)?)
 }
 
 /// Where a function's code begins, behind what prepares its variables: the offset of its first `RESUME`, which is what a function

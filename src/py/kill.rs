@@ -355,7 +355,7 @@ pub(crate) fn _guards() -> Vec<String> {
     guard::in_force()
 }
 
-/// Take all guards out (False), as at the end of the last job, or put them in force again (True). While they are out, a kill
+/// Take all guards out (False), or put them in force again (True). While they are out, a kill
 /// does not reach blocked calls that begin then.
 #[pyfunction]
 #[pyo3(signature = (on, /))]

@@ -16,24 +16,15 @@ use std::time::{Duration, Instant};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::Object;
 use super::ask::Ask;
 use super::kinds::{Kind, kind};
 use super::places::{JOIN, SAVE, WAIT, is_library_lock, stands_in};
 use super::tables::{FAST_KEYWORDS, KEYWORDS, Special};
 use super::trampolines::{Fast, FastKeywords, Keywords, Plain};
 use super::who::Who;
+use super::{Object, slice};
 use crate::interrupt::beat::here;
 use crate::interrupt::frame::Frame;
-
-/// How long one try waits. Where waits cannot be ended from outside it is how late a kill may come.
-fn slice() -> Duration {
-    if crate::interrupt::wake::is_possible() {
-        Duration::from_secs(3600)
-    } else {
-        Duration::from_millis(20)
-    }
-}
 
 const LOCK: usize = 0;
 const RLOCK: usize = 1;

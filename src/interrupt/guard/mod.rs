@@ -13,6 +13,8 @@ mod tables;
 mod trampolines;
 mod who;
 
+use std::time::Duration;
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -57,4 +59,13 @@ fn leave(who: Who<'_>, entry: &Entry, result: Object) -> Object {
         }
     }
     result
+}
+
+/// How long one try waits. Where waits cannot be ended from outside it is how late a kill may come.
+fn slice() -> Duration {
+    if super::wake::is_possible() {
+        Duration::from_secs(3600)
+    } else {
+        Duration::from_millis(20)
+    }
 }

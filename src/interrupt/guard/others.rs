@@ -13,10 +13,9 @@ use super::ask::{LONGEST, number};
 use super::tables::{METHOD, Special};
 use super::trampolines::{Method, Plain};
 use super::who::Who;
-use super::{Object, guarded, leave};
+use super::{Object, guarded, leave, slice};
 use crate::interrupt::beat::here;
 use crate::interrupt::call;
-use crate::interrupt::wake;
 
 pub(super) static GUARDS: [(&str, &str, Special); 3] = [
     ("time", "sleep", guard_sleep),
@@ -103,20 +102,15 @@ unsafe extern "C-unwind" fn get(
         return unsafe { original(own, class, arguments, count, names) };
     };
     let deadline = time.map(|time| Instant::now() + Duration::from_secs_f64(time));
-    let slice = if wake::is_possible() {
-        Duration::from_secs(3600)
-    } else {
-        Duration::from_millis(20)
-    };
     loop {
         let sends = who.sends();
         if who.is_due(sends) {
             return who.raise(null_mut());
         }
-        let left = deadline.map_or(slice, |deadline| {
+        let left = deadline.map_or(slice(), |deadline| {
             deadline
                 .saturating_duration_since(Instant::now())
-                .min(slice)
+                .min(slice())
         });
         // SAFETY: attached; the new reference is given back.
         let result = unsafe {
