@@ -13,7 +13,7 @@ FEW, MANY = 100, 500  # rounds; two jobs are killed in each
 LOGGING = """
 import io, logging, os, random, sys, threading, time
 import rjobs
-sys.setswitchinterval(1e-5)
+sys.setswitchinterval(float(sys.argv[2]))
 logger = logging.getLogger("stress")
 logger.addHandler(logging.StreamHandler(io.StringIO()))
 logger.propagate = False
@@ -31,11 +31,11 @@ for _ in range(int(sys.argv[1])):
         job.kill(0)
     thread = threading.Thread(target=logging.getLogger("stress.new").warning, args=("from a thread",), daemon=True)
     thread.start()
-    thread.join(5)
+    thread.join(2)
     if thread.is_alive():
         print("left locked")
         os._exit(3)
-    if manager.wait(jobs, 10).not_done:
+    if manager.wait(jobs, 2).not_done:
         print("not ended", [job.stack() for job in jobs])
         os._exit(4)
 os._exit(0)
@@ -98,8 +98,9 @@ def run(code, *arguments):
     assert (run.returncode, run.stderr) == (0, ""), run.stdout
 
 
-def test_logging_is_not_left_locked():
-    run(LOGGING, FEW)
+@pytest.mark.parametrize("switches", [5e-3, 1e-5], ids=["usual switches", "switching all the time"])
+def test_logging_is_not_left_locked(switches):
+    run(LOGGING, 150, switches)
 
 
 def test_imports_are_not_left_locked_nor_modules_half(tmp_path):
@@ -109,5 +110,5 @@ def test_imports_are_not_left_locked_nor_modules_half(tmp_path):
 @pytest.mark.stress
 @pytest.mark.timeout(300)
 def test_logging_and_imports_are_not_left_locked_by_a_thousand_kills(tmp_path):
-    run(LOGGING, MANY)
+    run(LOGGING, MANY, 1e-5)
     run(IMPORTS, tmp_path, MANY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import io
 import queue
-import subprocess
 import sys
 import threading
 import weakref
@@ -270,36 +269,6 @@ def test_printing_jobs_under_kills_leave_the_stream_usable(crew, hammering, swit
         assert {job.state for job in jobs} == {"killed"}
     print("still there")
     assert stream.getvalue() == "still there\n"
-
-
-# In a process of its own: a lock that is left locked holds its threads for good.
-LOGGING = """
-import io, logging, os, threading
-from time import sleep
-import rjobs
-logger = logging.getLogger("stress")
-logger.addHandler(logging.StreamHandler(io.StringIO()))
-logger.propagate = False
-def log():
-    while True:
-        logger.warning("message")
-manager = rjobs.JobManager(2)
-for _ in range(150):
-    jobs = [manager.submit(log) for _ in range(2)]
-    sleep(0.0005)
-    for job in jobs:
-        job.kill(0)
-    thread = threading.Thread(target=logger.warning, args=("from a thread",), daemon=True)
-    thread.start()
-    thread.join(2)
-    if thread.is_alive() or manager.wait(jobs, 2).not_done:
-        os._exit(1)
-os._exit(0)
-"""
-
-
-def test_logging_jobs_under_kills_leave_no_lock_of_logging_locked():
-    assert subprocess.run([sys.executable, "-c", LOGGING], timeout=50, check=False).returncode == 0
 
 
 def test_futures_of_jobs_that_are_killed_all_end(crew):
