@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod entrance;
 pub mod latch;
 pub mod output;
 pub mod pool;

@@ -1,6 +1,6 @@
 //! What the core knows of one job: number, state, times, and who waits for it.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -12,6 +12,8 @@ use super::state::State;
 #[derive(Debug)]
 pub struct Record {
     number: u64,
+    /// How often it ran and was queued again.
+    runs: AtomicU32,
     state: AtomicU8,
     created: Tick,
     started: AtomicU64,
@@ -25,6 +27,7 @@ impl Record {
     pub fn new(number: u64) -> Self {
         Self {
             number,
+            runs: AtomicU32::new(0),
             state: AtomicU8::new(State::Queued as u8),
             created: clock::now(),
             started: AtomicU64::new(0),
@@ -37,6 +40,16 @@ impl Record {
     /// Its number, given out once.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// How often it ran and was queued again.
+    pub fn runs(&self) -> u32 {
+        self.runs.load(Ordering::Acquire)
+    }
+
+    /// What a strike is bound to: this job, and this run of it.
+    pub fn aim(&self) -> u64 {
+        self.number | (u64::from(self.runs()) << 40)
     }
 
     /// Its state. `Acquire`: who sees a terminal state sees the outcome that was stored before it.
@@ -62,6 +75,13 @@ impl Record {
             self.started.store(now, Ordering::Release);
         }
         begun
+    }
+
+    /// Running to queued, to run once more; false when it is not running. Its waiters go on waiting.
+    pub fn requeue(&self) -> bool {
+        // Counted first: a strike at the run that is over must not find the next one.
+        self.runs.fetch_add(1, Ordering::AcqRel);
+        self.transition(State::Running, State::Queued)
     }
 
     /// To a terminal state; true when this call ended it. What `get` reads must be stored before, since waiters

@@ -27,7 +27,7 @@ pub(crate) fn let_go(py: Python<'_>, slot: &Arc<Slot>) {
     let asked = slot.let_go(py);
     if let (Some(exc), Ok(Some(job))) = (asked, current::job(py)) {
         let job = job.get();
-        kill::strike(&job.house, slot, exc.bind(py), job.record.number());
+        kill::strike(&job.house, slot, exc.bind(py), job.record.aim());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -10,7 +10,9 @@ use pyo3::prelude::*;
 use super::errors;
 use super::job::Job;
 use super::kill::Alarm;
+use crate::core::entrance::Entrance;
 use crate::core::pool::Pool;
+use crate::core::registry::Registry;
 use crate::core::timers::Timers;
 use crate::interrupt::slot::Slot;
 
@@ -20,6 +22,9 @@ use crate::interrupt::slot::Slot;
 pub(crate) struct House {
     pub(crate) pool: Pool<Py<Job>>,
     pub(crate) timers: Timers<Alarm>,
+    pub(crate) entrance: Entrance,
+    /// The manager's records; gone when nobody holds the manager.
+    registry: Weak<Registry<Py<Job>>>,
     /// The workers that are alive.
     slots: Mutex<Vec<Arc<Slot>>>,
     /// Bytes of output kept per job.
@@ -54,10 +59,13 @@ impl House {
         max_workers: usize,
         idle_timeout: Duration,
         output_limit: usize,
+        registry: &Arc<Registry<Py<Job>>>,
     ) -> Arc<Self> {
         let house = Arc::new(Self {
             pool: Pool::new(max_workers, idle_timeout),
             timers: Timers::new(Alarm::fire),
+            entrance: Entrance::new(),
+            registry: Arc::downgrade(registry),
             slots: Mutex::new(Vec::new()),
             output_limit,
             workers_started: AtomicU64::new(0),
@@ -67,6 +75,32 @@ impl House {
         houses.retain(|house| house.strong_count() > 0);
         houses.push(Arc::downgrade(&house));
         house
+    }
+
+    /// The records of its manager, if that is alive.
+    #[expect(dead_code, reason = "for jobs that are made from jobs")]
+    pub(crate) fn registry(&self) -> Option<Arc<Registry<Py<Job>>>> {
+        self.registry.upgrade()
+    }
+
+    /// Take no more jobs. Those that are inside run; then the workers leave.
+    pub(crate) fn close(&self) {
+        if self.entrance.close() {
+            self.pool.close();
+        }
+    }
+
+    /// A job that the pool did not know of has ended, or is in the pool now.
+    pub(crate) fn one_left(&self) {
+        if self.entrance.leave() {
+            self.pool.close();
+        }
+    }
+
+    /// Block until every job has ended and every worker has left, or until the deadline; true when they have. To be called
+    /// when it is closed.
+    pub(crate) fn wait_until_empty(&self, deadline: Option<Instant>) -> bool {
+        self.entrance.wait_until_gone(deadline) && self.pool.wait_until_empty(deadline)
     }
 
     /// False in the child of a fork, where the threads of this house are missing.

@@ -1,6 +1,6 @@
 //! `Job`: the record of one piece of work, and its life from new to released.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use pyo3::types::{PyList, PyString, PyType};
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
+use super::runner::Runner;
 use super::shim;
 use super::work::{Label, Work};
 use super::{exit, held};
@@ -39,9 +40,9 @@ pub struct Job {
     /// Its end was told of, by `status` or at a prompt.
     pub(crate) reported: AtomicBool,
     pub(crate) stop_requested: AtomicBool,
+    /// It is inside, and the pool does not know of it: it waits, or runs on something else than a worker.
+    aside: AtomicBool,
     pub(crate) held: Mutex<Held>,
-    /// The worker that runs it, set before the state says `Running`.
-    pub(crate) slot: OnceLock<Arc<Slot>>,
     pub(crate) output: OnceLock<Box<Output>>,
 }
 
@@ -53,6 +54,8 @@ pub(crate) struct Held {
     /// Stored before the state says that it is there.
     pub(crate) outcome: Outcome,
     pub(crate) extras: Option<Box<Extras>>,
+    /// What runs it, or ran it last; set before the state says `Running`.
+    pub(crate) runner: Option<Runner>,
 }
 
 /// For code: what it was made of, kept for as long as the job.
@@ -93,12 +96,13 @@ impl Job {
             daemon: options.daemon,
             reported: AtomicBool::new(false),
             stop_requested: AtomicBool::new(false),
+            aside: AtomicBool::new(false),
             held: Mutex::new(Held {
                 work: Some(work),
                 outcome: Outcome::None,
                 extras: None,
+                runner: None,
             }),
-            slot: OnceLock::new(),
             output: OnceLock::new(),
         }
     }
@@ -115,6 +119,27 @@ impl Job {
 
     pub(crate) fn is_over(&self) -> bool {
         self.state().is_terminal()
+    }
+
+    /// The entrance has counted it as beside the pool.
+    #[expect(dead_code, reason = "no job waits or runs beside the pool yet")]
+    pub(crate) fn went_aside(&self) {
+        self.aside.store(true, Ordering::Release);
+    }
+
+    /// It is in the pool now, or has ended.
+    pub(crate) fn come_back(&self) {
+        if self.aside.swap(false, Ordering::AcqRel) {
+            self.house.one_left();
+        }
+    }
+
+    /// The slot of the worker that runs it, or ran it last.
+    pub(crate) fn slot(&self) -> Option<Arc<Slot>> {
+        match &self.held.lock().runner {
+            Some(Runner::Worker(slot)) => Some(Arc::clone(slot)),
+            None => None,
+        }
     }
 
     /// "job 3 ('name')", for messages.
@@ -205,6 +230,7 @@ impl Job {
         for callback in callbacks {
             Self::run_callback(me, &callback.into_bound(me.py()));
         }
+        job.come_back();
     }
 
     /// A callback's exception is its own affair, and is shown as Python shows those of `__del__`.
@@ -287,6 +313,7 @@ impl Job {
                 work: None,
                 outcome: Outcome::None,
                 extras: None,
+                runner: None,
             },
         );
         drop(held);

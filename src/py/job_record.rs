@@ -208,13 +208,13 @@ impl Job {
     /// `threading.get_ident()` of the worker that runs or ran it; None before it starts.
     #[getter]
     fn ident(&self) -> Option<std::ffi::c_ulong> {
-        self.slot.get().map(|slot| slot.thread().ident)
+        self.slot().map(|slot| slot.thread().ident)
     }
 
     /// `threading.get_native_id()` of that worker; None before it starts.
     #[getter]
     fn native_id(&self) -> Option<u64> {
-        self.slot.get().map(|slot| slot.thread().native_id)
+        self.slot().map(|slot| slot.thread().native_id)
     }
 
     /// False: the exit of the interpreter waits for it. True (the default): it is ended then.
@@ -242,10 +242,7 @@ impl Job {
     #[getter]
     fn cpu_time(&self) -> f64 {
         let nanoseconds = if self.state() == State::Running {
-            let used = self
-                .slot
-                .get()
-                .and_then(|slot| slot.thread().clock.elsewhere());
+            let used = self.slot().and_then(|slot| slot.thread().clock.elsewhere());
             // While it runs, what is noted is the reading at its start.
             used.map_or(0, |used| used.saturating_sub(self.record.cpu()))
         } else {
@@ -280,16 +277,15 @@ impl Job {
     fn kill_pending(&self) -> bool {
         self.state() == State::Running
             && self
-                .slot
-                .get()
-                .is_some_and(|slot| slot.is_struck(self.record.number()))
+                .slot()
+                .is_some_and(|slot| slot.is_struck(self.record.aim()))
     }
 
     /// True while a pending kill cannot land, as far as was seen: the job is in native code that neither returns nor waits in
     /// a way that could be ended. The kill lands when that code returns.
     #[getter]
     fn in_native_code(&self) -> bool {
-        self.kill_pending() && self.slot.get().is_some_and(|slot| slot.is_native())
+        self.kill_pending() && self.slot().is_some_and(|slot| slot.is_native())
     }
 
     /// A plain dict of what is known of the job, with nothing in it that JSON cannot hold: times as ISO texts, a result

@@ -194,7 +194,7 @@ impl Job {
         if job.is_over() || Self::end_queued(me, State::Killed) {
             return Ok(());
         }
-        let Some(slot) = job.slot.get() else {
+        let Some(slot) = job.slot() else {
             return Ok(());
         };
         // Before the strike: the class outlives whatever the thread's state holds of it, and who reads the outcome finds it.
@@ -207,7 +207,7 @@ impl Job {
             None
         });
         drop(known);
-        if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.number()) {
+        if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.aim()) {
             slot.struck_itself();
             return Err(PyErr::from_type(
                 exc.clone(),
@@ -215,7 +215,7 @@ impl Job {
             ));
         }
         // Where the slot no longer names the job, it is ending by itself, and nobody is hit.
-        strike(&job.house, slot, exc, job.record.number());
+        strike(&job.house, &slot, exc, job.record.aim());
         Ok(())
     }
 

@@ -11,13 +11,10 @@ use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 use super::house::House;
 use super::job::{Job, Source};
 use super::options::Options;
-use super::recruit::{Recruited, recruit};
+use super::shim;
 use super::view::ManagerView;
-use super::work::{Label, Work};
-use super::{errors, exit, shim};
-use crate::core::pool::{Admission, Closed};
+use super::work::Label;
 use crate::core::registry::Registry;
-use crate::interrupt::{collector, context};
 
 /// Workers that a manager has at most, unless told otherwise: enough that `%job` starts at once, few enough that a slip
 /// (a million jobs) does not make a million threads. The number is arbitrary.
@@ -39,7 +36,7 @@ const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 #[derive(Debug)]
 pub struct JobManager {
     pub(crate) house: Arc<House>,
-    pub(crate) registry: Registry<Py<Job>>,
+    pub(crate) registry: Arc<Registry<Py<Job>>>,
 }
 
 impl Drop for JobManager {
@@ -47,7 +44,7 @@ impl Drop for JobManager {
         // Nobody can submit any more: workers finish what is queued and leave. In the child of a fork there are none, and
         // one of the parent's may have held the lock.
         if self.house.is_here() {
-            self.house.pool.close();
+            self.house.close();
         }
     }
 }
@@ -127,70 +124,6 @@ impl JobManager {
         };
         self.add(callable.py(), blueprint, options)
     }
-
-    /// Make the job, register it, queue it, and start a worker if one is missing.
-    fn add<'py>(
-        &self,
-        py: Python<'py>,
-        blueprint: Blueprint<'py>,
-        options: &Options,
-    ) -> PyResult<Bound<'py, Job>> {
-        self.house.check()?;
-        if exit::is_ending() {
-            return Err(errors::at_the_end());
-        }
-        let work = Work {
-            callable: blueprint.callable.unbind(),
-            args: blueprint.args.unbind(),
-            kwargs: blueprint.kwargs.map(Bound::unbind),
-            context: context::copy_current(py)?.unbind(),
-            namespaces: blueprint.namespaces,
-        };
-        let number = self.registry.reserve();
-        let job = Job::new(
-            number,
-            &self.house,
-            blueprint.label,
-            blueprint.source,
-            work,
-            options,
-        );
-        let job = Bound::new(py, job)?;
-        collector::untrack(&job);
-        if !options.daemon {
-            exit::keep_for(&job);
-        }
-        self.registry.insert(number, job.clone().unbind());
-        match self.house.pool.push(job.clone().unbind()) {
-            Ok(Admission::Queued) => {}
-            Ok(Admission::NeedsWorker) => self.recruit_for(&job)?,
-            Err(Closed(back)) => {
-                drop(back);
-                self.take_back(&job);
-                return Err(errors::closed());
-            }
-        }
-        Ok(job)
-    }
-
-    fn recruit_for(&self, job: &Bound<'_, Job>) -> PyResult<()> {
-        match recruit(job.py(), &self.house) {
-            Recruited::Yes(result) => result,
-            Recruited::No(error) => {
-                let queued = self.house.pool.withdraw(|queued| queued.is(job));
-                drop(queued);
-                self.take_back(job);
-                Err(error)
-            }
-        }
-    }
-
-    /// A job that was not accepted leaves nothing behind but its number.
-    fn take_back(&self, job: &Bound<'_, Job>) {
-        let kept = self.registry.remove(job.get().record.number());
-        drop(kept);
-        Job::end_queued(job, crate::core::state::State::Cancelled);
-    }
 }
 
 fn code_blueprint<'py>(
@@ -266,9 +199,10 @@ impl JobManager {
         }
         shim::INSTALL_LIFECYCLE.call(py, ())?;
         shim::INSTALL_CAPTURE.call(py, ())?;
+        let registry = Arc::new(Registry::new());
         Ok(Self {
-            house: House::new(max_workers, idle, limit),
-            registry: Registry::new(),
+            house: House::new(max_workers, idle, limit, &registry),
+            registry,
         })
     }
 

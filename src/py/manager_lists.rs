@@ -122,7 +122,7 @@ impl JobManager {
     /// True after `shutdown()`.
     #[getter]
     fn closed(&self) -> bool {
-        !self.house.is_here() || self.house.pool.is_closed()
+        !self.house.is_here() || self.house.entrance.is_closed()
     }
 
     fn __getitem__<'py>(&self, num: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Job>> {

@@ -182,7 +182,7 @@ impl JobManager {
         if !self.house.is_here() {
             return Ok(());
         }
-        self.house.pool.close();
+        self.house.close();
         if kill {
             for job in self.unfinished(py) {
                 Job::end_queued(job.bind(py), State::Cancelled);
@@ -200,9 +200,9 @@ impl JobManager {
             let others: Vec<_> = jobs.into_iter().filter(|job| !job.is(&caller)).collect();
             return wait_for(py, &others, others.len(), false, patience).map(drop);
         }
-        let pool = &self.house.pool;
+        let house = &self.house;
         wait::block(py, patience, |until| {
-            pool.wait_until_empty(until).then_some(())
+            house.wait_until_empty(until).then_some(())
         })
         .map(drop)
     }

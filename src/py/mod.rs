@@ -6,6 +6,7 @@
 pub(crate) mod as_completed;
 pub(crate) mod current;
 mod ending;
+pub(crate) mod entrance;
 pub(crate) mod errors;
 pub(crate) mod exit;
 pub(crate) mod follow;
@@ -24,6 +25,7 @@ mod manager_wait;
 pub(crate) mod options;
 pub(crate) mod outcome;
 mod recruit;
+pub(crate) mod runner;
 pub(crate) mod shim;
 pub(crate) mod streams;
 pub(crate) mod unraisable;

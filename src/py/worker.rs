@@ -15,6 +15,7 @@ use super::house::House;
 use super::job::Job;
 use super::kill::{Alarm, Deadline};
 use super::outcome::Outcome;
+use super::runner::Runner;
 use super::work::Work;
 use super::{ending, exit, streams};
 use crate::core::clock::{self, Tick};
@@ -181,7 +182,14 @@ impl Shift<'_> {
 
     fn call(&mut self, bound: &Bound<'_, Job>) -> Option<Tick> {
         let (py, job) = (bound.py(), bound.get());
-        let work = job.held.lock().work.as_ref().map(|work| work.clone_ref(py));
+        let work = {
+            let mut held = job.held.lock();
+            let work = held.work.as_ref().map(|work| work.clone_ref(py));
+            if work.is_some() {
+                held.runner = Some(Runner::Worker(Arc::clone(self.slot)));
+            }
+            work
+        };
         let Some(work) = work else {
             // Cancelled or killed while it was queued.
             return Some(clock::now());
@@ -196,7 +204,6 @@ impl Shift<'_> {
             streams::ensure_hooked(py);
             self.streams_seen = started;
         }
-        let _ = job.slot.set(Arc::clone(self.slot));
         let Some(ended) = self.inside_context(bound, &work, started) else {
             work.release(py);
             return Some(clock::now());
@@ -226,7 +233,7 @@ impl Shift<'_> {
         started: Tick,
     ) -> Option<Ended> {
         let (py, job) = (bound.py(), bound.get());
-        let number = job.record.number();
+        let aim = job.record.aim();
         let context = work.context.bind(py);
         let inside = match context::enter(context) {
             Ok(inside) => inside,
@@ -245,7 +252,7 @@ impl Shift<'_> {
         self.read_cpu(started);
         // While it runs, the record holds the reading at its start.
         job.record.set_cpu(self.cpu);
-        self.slot.open(number);
+        self.slot.open(aim);
         if !job.record.begin(started) {
             self.slot.close(py);
             self.leave_job();
@@ -255,7 +262,7 @@ impl Shift<'_> {
             let deadline = Alarm::Deadline(Deadline {
                 house: Arc::clone(&job.house),
                 slot: Arc::clone(self.slot),
-                job: number,
+                job: aim,
             });
             // More than the clock can count is no limit.
             Some(
