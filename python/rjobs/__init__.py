@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from rjobs._rjobs import Job, JobManager, __version__, current_job, kill_thread
 from rjobs._tools import get_chunks
-from rjobs.errors import JobError, JobKilled, JobTimeout, ManagerClosed, UnknownJob
+from rjobs.errors import (
+    JobError,
+    JobExpired,
+    JobKilled,
+    JobSkipped,
+    JobTimeout,
+    ManagerClosed,
+    QueueFull,
+    UnknownJob,
+)
 
 # mypy reads it as True; importing typing would cost most of `import rjobs`.
 TYPE_CHECKING = False
@@ -17,10 +26,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Job",
     "JobError",
+    "JobExpired",
     "JobKilled",
     "JobManager",
+    "JobSkipped",
     "JobTimeout",
     "ManagerClosed",
+    "QueueFull",
     "UnknownJob",
     "__version__",
     "current_job",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# mypy reads it as True; importing typing would cost most of `import rjobs`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class JobError(Exception):
     """Base of the errors that rjobs itself raises about a job or a manager."""
@@ -17,6 +22,25 @@ class UnknownJob(JobError, KeyError):
 
 class ManagerClosed(JobError, RuntimeError):
     """The manager was shut down, or belongs to the parent of a forked process: it takes no new jobs."""
+
+
+class JobSkipped(JobError):
+    """What ``get()`` raises of a job that never ran, since one that it came after did not succeed: see ``__cause__``."""
+
+
+class JobExpired(JobError):
+    """What ``get()`` raises of a job that never ran, since it waited for longer than its ``ttl``."""
+
+
+class QueueFull(JobError):
+    """As many jobs wait as ``max_queued`` lets, and ``on_full='reject'``: nothing was started.
+
+    The work comes back: ``fn, args, kwargs = error.work``; for code ``fn`` is a str.
+    """
+
+    def __init__(self, message: str, fn: object = None, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.work = (fn, args, kwargs or {})
 
 
 class JobKilled(BaseException):

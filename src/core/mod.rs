@@ -6,11 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backlog;
 pub mod clock;
 pub mod entrance;
 pub mod latch;
+pub mod limits;
 pub mod output;
 pub mod pool;
+pub mod queue;
 pub mod record;
 pub mod registry;
 pub mod ring;

@@ -3,9 +3,9 @@
 //! The pool starts no thread itself. It says when one is missing ([`Admission::NeedsWorker`]), and the caller, who knows
 //! what a worker is, starts it; the worker then calls [`Pool::pop`] and [`Pool::park`] in turn.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::queue::Queue;
 use super::sync::{Condvar, Mutex};
 
 /// A queue of `T` and the count of its workers.
@@ -20,7 +20,7 @@ pub struct Pool<T> {
 
 #[derive(Debug)]
 struct Crew<T> {
-    queue: VecDeque<T>,
+    queue: Queue<T>,
     /// All of them: parked, rising and busy.
     workers: usize,
     /// Blocked in `park`, and not called yet.
@@ -60,7 +60,7 @@ impl<T> Pool<T> {
     /// A pool without workers. `max_workers` of them at most; one that finds no work for `idle_timeout` leaves.
     pub fn new(max_workers: usize, idle_timeout: Duration) -> Self {
         let crew = Crew {
-            queue: VecDeque::new(),
+            queue: Queue::new(),
             workers: 0,
             parked: 0,
             calls: 0,
@@ -92,19 +92,19 @@ impl<T> Pool<T> {
         self.crew.lock().closed
     }
 
-    /// Put work at the end of the queue.
+    /// Put work at the end of the queue, behind all of its rank: see [`Queue`].
     ///
     /// At most one worker is on its way up at a time; each that arrives calls the next while work is left. So a burst of
     /// tiny jobs wakes few threads, and a burst of long ones soon wakes all.
     ///
     /// # Errors
     /// The pool is closed; the work comes back.
-    pub fn push(&self, item: T) -> Result<Admission, Closed<T>> {
+    pub fn push(&self, item: T, rank: i32) -> Result<Admission, Closed<T>> {
         let mut crew = self.crew.lock();
         if crew.closed {
             return Err(Closed(item));
         }
-        crew.queue.push_back(item);
+        crew.queue.push(item, rank);
         Ok(self.admit(&mut crew))
     }
 
@@ -148,7 +148,7 @@ impl<T> Pool<T> {
         if self.is_one_too_many(&crew) {
             return None;
         }
-        let item = crew.queue.pop_front();
+        let item = crew.queue.pop();
         if !crew.queue.is_empty() {
             self.call_one(&mut crew);
         }
@@ -223,23 +223,22 @@ impl<T> Pool<T> {
         self.crew.lock().closed = true;
     }
 
-    /// Empty the queue into the caller's hands, in its order.
-    pub fn take_queue(&self) -> VecDeque<T> {
-        std::mem::take(&mut self.crew.lock().queue)
+    /// Empty the queue into the caller's hands, in its order, each with its rank.
+    pub fn take_queue(&self) -> Vec<(T, i32)> {
+        self.crew.lock().queue.take()
     }
 
     /// Put back what was taken out of the queue, at its end.
-    pub fn put_back(&self, item: T) {
+    pub fn put_back(&self, item: T, rank: i32) {
         let mut crew = self.crew.lock();
-        crew.queue.push_back(item);
+        crew.queue.push(item, rank);
         self.call_one(&mut crew);
     }
 
     /// Take from the queue the last item for which `is_it` holds. It runs under the lock: no Python.
     pub fn withdraw(&self, is_it: impl FnMut(&T) -> bool) -> Option<T> {
         let mut crew = self.crew.lock();
-        let index = crew.queue.iter().rposition(is_it)?;
-        crew.queue.remove(index)
+        crew.queue.withdraw(is_it)
     }
 
     /// Block until no worker is left, or until the deadline; true when none is. To be called when the pool is closed.

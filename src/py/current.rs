@@ -1,6 +1,6 @@
 //! Which job the calling thread or task works for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,6 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
+use super::house::House;
 use super::job::Job;
 use crate::interrupt::context::ContextVar;
 use crate::interrupt::slot::Slot;
@@ -24,6 +25,7 @@ pub(crate) struct Post {
 }
 
 thread_local! {
+    static IS_TIMERS: Cell<bool> = const { Cell::new(false) };
     static POST: RefCell<Option<Post>> = const { RefCell::new(None) };
 }
 
@@ -43,6 +45,19 @@ pub(crate) fn take_post(post: Option<Post>) {
 /// The slot of the calling thread, on a worker.
 pub(crate) fn my_slot() -> Option<Arc<Slot>> {
     POST.with_borrow(|post| post.as_ref()?.slot.clone())
+}
+
+/// Whether the calling thread runs jobs of a house, or what comes after them: it is not to wait for that house's jobs.
+pub(crate) fn serves(house: &House) -> bool {
+    let slot = my_slot();
+    let is_worker =
+        slot.is_some_and(|slot| house.slots().iter().any(|each| Arc::ptr_eq(each, &slot)));
+    is_worker || IS_TIMERS.get()
+}
+
+/// The calling thread is the one of some timers: callbacks may run on it, and nothing may wait there.
+pub(crate) fn is_timers_thread() {
+    IS_TIMERS.set(true);
 }
 
 /// The current job, if there is one and this is the process it runs in: the child of a fork works for itself.

@@ -1,34 +1,112 @@
 //! From the call of `new` to what runs the job: accepted, registered, held back or not, launched.
 
-use pyo3::prelude::*;
-
-use super::house::House;
-use super::job::Job;
-use super::manager::{Blueprint, JobManager};
-use super::options::Options;
-use super::recruit::{Recruited, recruit};
-use super::work::Work;
-use super::{errors, exit};
-use crate::core::pool::{Admission, Closed};
-use crate::core::state::State;
-use crate::interrupt::{collector, context};
 use std::sync::Arc;
 
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::current;
+use super::house::House;
+use super::job::{Job, Source};
+use super::manager::JobManager;
+use super::options::{More, Options};
+use super::outcome::Outcome;
+use super::recruit::{Recruited, recruit};
+use super::wait::{self, Patience};
+use super::work::{Label, Work};
+use super::{errors, exit, gates, held, shim};
+use crate::core::backlog::Backlog;
+use crate::core::clock;
+use crate::core::pool::{Admission, Closed};
+use crate::core::registry::Registry;
+use crate::core::state::State;
+use crate::interrupt::{collector, context};
+
+/// What `new` was given, in the shape of a job.
+pub(crate) struct Blueprint<'py> {
+    pub(crate) label: Label,
+    pub(crate) source: Option<Box<Source>>,
+    pub(crate) callable: Bound<'py, PyAny>,
+    pub(crate) args: Bound<'py, PyTuple>,
+    pub(crate) kwargs: Option<Bound<'py, PyDict>>,
+    pub(crate) namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
+}
+
+/// Whose the new job is.
+pub(crate) struct Owner<'a> {
+    pub(crate) house: &'a Arc<House>,
+    pub(crate) registry: &'a Registry<Py<Job>>,
+}
+
 impl JobManager {
-    /// Make the job, register it, and launch it. What it returns was accepted; an error leaves nothing behind.
+    pub(crate) fn owner(&self) -> Owner<'_> {
+        Owner {
+            house: &self.house,
+            registry: &self.registry,
+        }
+    }
+
+    /// Make the job, register it, and launch it or hold it back. What it returns was accepted; an error leaves nothing
+    /// behind.
     pub(crate) fn add<'py>(
         &self,
         py: Python<'py>,
         blueprint: Blueprint<'py>,
         options: &Options,
     ) -> PyResult<Bound<'py, Job>> {
-        self.house.check()?;
+        self.owner().add(py, blueprint, options)
+    }
+}
+
+impl Owner<'_> {
+    /// See `JobManager::add`.
+    pub(crate) fn add<'py>(
+        &self,
+        py: Python<'py>,
+        mut blueprint: Blueprint<'py>,
+        options: &Options,
+    ) -> PyResult<Bound<'py, Job>> {
+        let house = self.house;
+        house.check()?;
         if exit::is_ending() {
             return Err(errors::at_the_end());
         }
-        if self.house.entrance.is_closed() {
+        if house.entrance.is_closed() {
             return Err(errors::closed());
         }
+        let more = options.more.as_deref();
+        let cache = more.and_then(|more| more.cache.as_ref());
+        let call = cache.map(|cache| (cache, blueprint.callable.clone()));
+        if let Some(lock) = more.and_then(|more| more.lock.as_ref()) {
+            blueprint.callable = shim::UNDER_LOCK.call(py, (lock, &blueprint.callable))?;
+        }
+        if let Some(backlog) = &house.backlog {
+            make_room(py, house, backlog, &blueprint)?;
+        }
+        let job = self
+            .make(py, blueprint, options)
+            .inspect_err(|_| house.backlog.iter().for_each(Backlog::leave))?;
+        if let Some((cache, callable)) = call
+            && let Some(other) = self.look_up(&job, cache, &callable)?
+        {
+            return Ok(other);
+        }
+        match self.send_off(&job, more) {
+            Ok(None) => Ok(job),
+            Ok(Some(interrupt)) => Err(interrupt),
+            Err(error) => {
+                self.take_back(&job);
+                Err(error)
+            }
+        }
+    }
+
+    fn make<'py>(
+        &self,
+        py: Python<'py>,
+        blueprint: Blueprint<'py>,
+        options: &Options,
+    ) -> PyResult<Bound<'py, Job>> {
         let work = Work {
             callable: blueprint.callable.unbind(),
             args: blueprint.args.unbind(),
@@ -39,25 +117,71 @@ impl JobManager {
         let number = self.registry.reserve();
         let job = Job::new(
             number,
-            &self.house,
+            self.house,
             blueprint.label,
             blueprint.source,
             work,
             options,
         );
+        job.counted.store(
+            self.house.backlog.is_some(),
+            std::sync::atomic::Ordering::Release,
+        );
         let job = Bound::new(py, job)?;
         collector::untrack(&job);
+        if let Some(more) = &options.more
+            && (more.policy.is_some() || more.feeds.is_some())
+        {
+            job.get().with_extras(|extras| {
+                extras.policy = more.policy.as_ref().map(|policy| policy.clone_ref(py));
+                extras.feeds = more.feeds.as_ref().map(|job| job.clone_ref(py));
+            });
+        }
         if !options.daemon {
             exit::keep_for(&job);
         }
         self.registry.insert(number, job.clone().unbind());
-        match launch(&job) {
-            Ok(None) => Ok(job),
-            Ok(Some(interrupt)) => Err(interrupt),
-            Err(error) => {
-                self.take_back(&job);
-                Err(error)
+        Ok(job)
+    }
+
+    /// `cache=`: another job in the place of this one, where there is one at work on the same call; or this one, done, where
+    /// the answer is known.
+    fn look_up<'py>(
+        &self,
+        job: &Bound<'py, Job>,
+        cache: &Py<PyAny>,
+        callable: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, Job>>> {
+        let py = job.py();
+        // Not to be hit half way: the job is there, and waits to be sent off.
+        let found = held::undisturbed(py, || shim::CLAIM.call(py, (job, cache, callable)))
+            .inspect_err(|_| self.take_back(job))?;
+        if let Ok(twin) = found.cast::<Job>() {
+            self.take_back(job);
+            return Ok(Some(twin.clone()));
+        }
+        let Ok(known) = found.cast::<PyTuple>() else {
+            return Ok(None);
+        };
+        let value = known.get_item(0)?.unbind();
+        let now = clock::now();
+        if job.get().begin(now) {
+            Job::end_running(job, State::Done, Outcome::Value(value), now);
+        }
+        Ok(Some(job.clone()))
+    }
+
+    fn send_off(&self, job: &Bound<'_, Job>, more: Option<&More>) -> PyResult<Option<PyErr>> {
+        match (&job.get().plan, more) {
+            (Some(plan), Some(more)) => {
+                let after = more
+                    .after
+                    .iter()
+                    .map(|before| before.clone_ref(job.py()))
+                    .collect();
+                gates::admit(job, plan, after).map(|()| None)
             }
+            _ => launch(job),
         }
     }
 
@@ -67,6 +191,50 @@ impl JobManager {
         drop(kept);
         Job::end_queued(job, State::Cancelled);
     }
+}
+
+/// `max_queued=`: take a place, wait for one, or refuse.
+fn make_room(
+    py: Python<'_>,
+    house: &Arc<House>,
+    backlog: &Backlog,
+    work: &Blueprint<'_>,
+) -> PyResult<()> {
+    if backlog.try_enter() {
+        return Ok(());
+    }
+    if !house.blocks_when_full {
+        let message = format!(
+            "{} jobs wait already, as many as max_queued lets: try again later, or make the manager with on_full='block'",
+            backlog.most()
+        );
+        let what = match &work.source {
+            Some(source) => source.expression.bind(py).as_any(),
+            None => &work.callable,
+        };
+        return Err(errors::QueueFull::new_err((
+            message,
+            what.clone().unbind(),
+            work.args.clone().unbind(),
+            work.kwargs.clone().map(Bound::unbind),
+        )));
+    }
+    // One that the jobs themselves bring, or their callbacks, cannot wait for the jobs: it comes on top.
+    if current::serves(house) {
+        backlog.enter();
+        return Ok(());
+    }
+    wait::block(py, Patience::of(None)?, |until| {
+        if house.entrance.is_closed() {
+            return Some(false);
+        }
+        backlog.enter_until(until).then_some(true)
+    })?;
+    if house.entrance.is_closed() {
+        backlog.leave();
+        return Err(errors::closed());
+    }
+    Ok(())
 }
 
 /// Hand a job that nothing holds back to what runs it. An error says that nothing will run it; an exception that comes with
@@ -80,7 +248,7 @@ pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
 /// Queue it for a worker, and start one if one is missing.
 fn to_the_pool(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     let house = &job.get().house;
-    match house.pool.push(job.clone().unbind()) {
+    match house.pool.push(job.clone().unbind(), job.get().rank()) {
         Ok(Admission::Queued) => Ok(None),
         Ok(Admission::NeedsWorker) => recruit_for(job, house),
         Err(Closed(back)) => {
@@ -97,6 +265,45 @@ fn recruit_for(job: &Bound<'_, Job>, house: &Arc<House>) -> PyResult<Option<PyEr
             let queued = house.pool.withdraw(|queued| queued.is(job));
             drop(queued);
             Err(error)
+        }
+    }
+}
+
+impl<'py> Blueprint<'py> {
+    /// A call.
+    pub(crate) fn of_call(
+        callable: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+    ) -> Self {
+        Self {
+            label: Label::of_callable(callable),
+            source: None,
+            callable: callable.clone(),
+            args: args.clone(),
+            kwargs: kwargs.filter(|kwargs| !kwargs.is_empty()),
+            namespaces: None,
+        }
+    }
+
+    /// Code, and what runs it.
+    pub(crate) fn of_code(
+        source: &Bound<'py, PyString>,
+        runner: Bound<'py, PyAny>,
+        code: Option<Py<PyAny>>,
+        namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
+    ) -> Self {
+        let py = source.py();
+        Self {
+            label: Label::of_code(source),
+            source: Some(Box::new(Source {
+                expression: source.clone().unbind(),
+                code,
+            })),
+            callable: runner,
+            args: PyTuple::empty(py),
+            kwargs: None,
+            namespaces,
         }
     }
 }

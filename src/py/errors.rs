@@ -4,9 +4,12 @@ use pyo3::import_exception;
 use pyo3::prelude::*;
 
 import_exception!(rjobs.errors, JobError);
+import_exception!(rjobs.errors, JobExpired);
 import_exception!(rjobs.errors, JobKilled);
+import_exception!(rjobs.errors, JobSkipped);
 import_exception!(rjobs.errors, JobTimeout);
 import_exception!(rjobs.errors, ManagerClosed);
+import_exception!(rjobs.errors, QueueFull);
 import_exception!(rjobs.errors, UnknownJob);
 import_exception!(concurrent.futures, CancelledError);
 
@@ -14,9 +17,12 @@ import_exception!(concurrent.futures, CancelledError);
 pub(crate) fn touch(py: Python<'_>) {
     for class in [
         py.get_type::<JobError>(),
+        py.get_type::<JobExpired>(),
         py.get_type::<JobKilled>(),
+        py.get_type::<JobSkipped>(),
         py.get_type::<JobTimeout>(),
         py.get_type::<ManagerClosed>(),
+        py.get_type::<QueueFull>(),
         py.get_type::<UnknownJob>(),
     ] {
         drop(class);

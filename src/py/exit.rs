@@ -137,11 +137,11 @@ fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
             keeper.record.aim() == job && Arc::ptr_eq(&keeper.house, house)
         })
     };
-    for job in house.pool.take_queue() {
+    for (job, rank) in house.pool.take_queue() {
         if is_ending() || !is_keeper(job.get().record.aim()) {
             Job::end_queued(job.bind(py), State::Cancelled);
         } else {
-            house.pool.put_back(job);
+            house.pool.put_back(job, rank);
         }
     }
     let running = house.slots().into_iter().filter_map(|slot| {

@@ -10,7 +10,9 @@ use pyo3::prelude::*;
 use super::errors;
 use super::job::Job;
 use super::kill::Alarm;
+use crate::core::backlog::Backlog;
 use crate::core::entrance::Entrance;
+use crate::core::limits::Limits;
 use crate::core::pool::Pool;
 use crate::core::registry::Registry;
 use crate::core::timers::Timers;
@@ -23,6 +25,13 @@ pub(crate) struct House {
     pub(crate) pool: Pool<Py<Job>>,
     pub(crate) timers: Timers<Alarm>,
     pub(crate) entrance: Entrance,
+    pub(crate) limits: Limits<Py<Job>>,
+    /// When the timers look at the limits next.
+    pub(crate) next_look: Mutex<Option<Instant>>,
+    /// Of `max_queued`.
+    pub(crate) backlog: Option<Backlog>,
+    /// `on_full='block'`.
+    pub(crate) blocks_when_full: bool,
     /// The manager's records; gone when nobody holds the manager.
     registry: Weak<Registry<Py<Job>>>,
     /// The workers that are alive.
@@ -59,12 +68,18 @@ impl House {
         max_workers: usize,
         idle_timeout: Duration,
         output_limit: usize,
+        backlog: Option<Backlog>,
+        blocks_when_full: bool,
         registry: &Arc<Registry<Py<Job>>>,
     ) -> Arc<Self> {
         let house = Arc::new(Self {
             pool: Pool::new(max_workers, idle_timeout),
             timers: Timers::new(Alarm::fire),
             entrance: Entrance::new(),
+            limits: Limits::new(),
+            next_look: Mutex::new(None),
+            backlog,
+            blocks_when_full,
             registry: Arc::downgrade(registry),
             slots: Mutex::new(Vec::new()),
             output_limit,
@@ -78,7 +93,6 @@ impl House {
     }
 
     /// The records of its manager, if that is alive.
-    #[expect(dead_code, reason = "for jobs that are made from jobs")]
     pub(crate) fn registry(&self) -> Option<Arc<Registry<Py<Job>>>> {
         self.registry.upgrade()
     }
@@ -87,6 +101,9 @@ impl House {
     pub(crate) fn close(&self) {
         if self.entrance.close() {
             self.pool.close();
+        }
+        if let Some(backlog) = &self.backlog {
+            backlog.wake();
         }
     }
 

@@ -9,13 +9,15 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
+use super::again::{self, Sequel};
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
+use super::plan::Plan;
 use super::runner::Runner;
 use super::shim;
 use super::work::{Label, Work};
-use super::{exit, held};
+use super::{exit, gates, held};
 use crate::core::clock::Tick;
 use crate::core::latch::Latch;
 use crate::core::output::Output;
@@ -37,6 +39,10 @@ pub struct Job {
     pub(crate) source: Option<Box<Source>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) daemon: bool,
+    /// What holds it back and what comes after a run, for the few that have such a thing.
+    pub(crate) plan: Option<Box<Plan>>,
+    /// It counts for `max_queued`.
+    pub(crate) counted: AtomicBool,
     /// Its end was told of, by `status` or at a prompt.
     pub(crate) reported: AtomicBool,
     pub(crate) stop_requested: AtomicBool,
@@ -73,8 +79,26 @@ pub(crate) struct Extras {
     pub(crate) outputs: Option<Py<PyList>>,
     /// Opened by `stop`.
     pub(crate) stop: Option<Arc<Latch>>,
+    /// The jobs that come after this one.
+    pub(crate) dependents: Vec<Py<Job>>,
+    /// The job whose result is its first argument, until that is there.
+    pub(crate) feeds: Option<Py<Job>>,
+    /// The job for which it was skipped.
+    pub(crate) cause: Option<Py<Job>>,
+    /// When it is tried again: a policy, or what keeps count under one.
+    pub(crate) policy: Option<Py<PyAny>>,
     /// The classes that kills asked for. All are kept until the job has ended: the thread's state may hold one.
     pub(crate) kills: Vec<Py<PyType>>,
+}
+
+impl Extras {
+    /// Whether it may refer back to the job.
+    fn is_linked(&self) -> bool {
+        self.future.is_some()
+            || self.outputs.is_some()
+            || self.cause.is_some()
+            || self.policy.is_some()
+    }
 }
 
 impl Job {
@@ -94,6 +118,8 @@ impl Job {
             source,
             timeout: options.timeout,
             daemon: options.daemon,
+            plan: options.more.as_ref().map(|more| Box::new(Plan::new(more))),
+            counted: AtomicBool::new(false),
             reported: AtomicBool::new(false),
             stop_requested: AtomicBool::new(false),
             aside: AtomicBool::new(false),
@@ -105,6 +131,32 @@ impl Job {
             }),
             output: OnceLock::new(),
         }
+    }
+
+    /// Queued to running; false when it was ended meanwhile.
+    pub(crate) fn begin(&self, now: Tick) -> bool {
+        let begun = self.record.begin(now);
+        if begun {
+            if let Some(plan) = &self.plan {
+                plan.starts.fetch_add(1, Ordering::AcqRel);
+            }
+            self.leave_backlog();
+        }
+        begun
+    }
+
+    /// It counts for `max_queued` no more.
+    fn leave_backlog(&self) {
+        if let Some(backlog) = &self.house.backlog
+            && self.counted.swap(false, Ordering::AcqRel)
+        {
+            backlog.leave();
+        }
+    }
+
+    /// Its rank in the queue.
+    pub(crate) fn rank(&self) -> i32 {
+        self.plan.as_ref().map_or(0, |plan| plan.rank)
     }
 
     /// Its state. In the child of a fork, what had not ended is lost: its worker is in the parent.
@@ -122,7 +174,6 @@ impl Job {
     }
 
     /// The entrance has counted it as beside the pool.
-    #[expect(dead_code, reason = "no job waits or runs beside the pool yet")]
     pub(crate) fn went_aside(&self) {
         self.aside.store(true, Ordering::Release);
     }
@@ -179,22 +230,28 @@ impl Job {
         if !job.house.is_here() || !job.record.end(State::Queued, to, crate::core::clock::now()) {
             return false;
         }
-        let work = job.held.lock().work.take();
-        if let Some(work) = work {
-            work.release(me.py());
-        }
+        job.leave_backlog();
         Self::after_end(me);
         true
     }
 
-    /// The worker's end of a job: store the outcome, release what it ran, then say so.
+    /// The end of a run: the job is queued to run once more, or it ends. Then the outcome is stored, what a job that is done
+    /// ran is released (others keep it, for `retry()`), and only then it is said.
     pub(crate) fn end_running(me: &Bound<'_, Self>, to: State, outcome: Outcome, now: Tick) {
         let job = me.get();
-        let work = {
-            let mut held = job.held.lock();
-            held.outcome = outcome;
-            held.work.take()
+        let (to, outcome) = match &job.plan {
+            None => (to, outcome),
+            Some(plan) => match again::after_run(me, plan, to, outcome) {
+                Sequel::Again => return,
+                Sequel::End(to, outcome) => (to, outcome),
+            },
         };
+        let (work, before) = {
+            let mut held = job.held.lock();
+            let before = std::mem::replace(&mut held.outcome, outcome);
+            (held.work.take_if(|_| to == State::Done), before)
+        };
+        drop(before);
         if let Some(work) = work {
             work.release(me.py());
         }
@@ -208,28 +265,35 @@ impl Job {
         if let Some(output) = job.output.get() {
             output.end();
         }
-        let (callbacks, kills, is_linked) = {
+        if let Some(plan) = &job.plan {
+            gates::leave_limits(me, plan);
+            again::forget_alarms(me.py(), job);
+        }
+        let (callbacks, dependents, gone, is_linked) = {
             let mut held = job.held.lock();
-            let has_cycles = held.outcome.can_have_cycles(me.py());
+            let has_cycles = held.work.is_some() || held.outcome.can_have_cycles(me.py());
             match &mut held.extras {
-                None => (Vec::new(), Vec::new(), has_cycles),
+                None => (Vec::new(), Vec::new(), None, has_cycles),
                 Some(extras) => (
                     std::mem::take(&mut extras.callbacks),
-                    std::mem::take(&mut extras.kills),
-                    has_cycles || extras.future.is_some() || extras.outputs.is_some(),
+                    std::mem::take(&mut extras.dependents),
+                    Some((std::mem::take(&mut extras.kills), extras.feeds.take())),
+                    has_cycles || extras.is_linked(),
                 ),
             }
         };
-        drop(kills);
+        drop(gone);
         if !job.daemon {
             exit::forget(me);
         }
         if is_linked {
             collector::track(me);
         }
+        gates::settle(me, dependents);
         for callback in callbacks {
             Self::run_callback(me, &callback.into_bound(me.py()));
         }
+        again::forget_later(me);
         job.come_back();
     }
 
@@ -296,6 +360,15 @@ impl Job {
             for callback in &extras.callbacks {
                 visit.call(callback)?;
             }
+            for job in extras
+                .dependents
+                .iter()
+                .chain(&extras.feeds)
+                .chain(&extras.cause)
+            {
+                visit.call(job)?;
+            }
+            visit.call(&extras.policy)?;
             for kill in &extras.kills {
                 visit.call(kill)?;
             }

@@ -3,7 +3,8 @@
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 
-use super::errors::{CancelledError, JobError, JobKilled};
+use super::again;
+use super::errors::{CancelledError, JobError, JobKilled, JobSkipped};
 use super::job::{Job, keep_first};
 use super::outcome::{self, Outcome};
 use super::shim;
@@ -27,6 +28,30 @@ impl Job {
         Ok(result?.is_some())
     }
 
+    /// What a job raises that never ran because of another.
+    fn skipped(&self, py: Python<'_>) -> PyResult<PyErr> {
+        let cause = self.with_extras(|extras| extras.cause.as_ref().map(|job| job.clone_ref(py)));
+        let Some(cause) = cause else {
+            return Ok(JobSkipped::new_err(format!(
+                "{} was skipped",
+                self.title(py)
+            )));
+        };
+        let before = cause.get();
+        let error = JobSkipped::new_err(format!(
+            "{} was skipped: it comes after {}, which is {}",
+            self.title(py),
+            before.title(py),
+            before.state().name()
+        ));
+        let why = match before.trouble(py) {
+            Ok(why) => why.map(|why| PyErr::from_value(why.into_any())),
+            Err(cancelled) => Some(cancelled),
+        };
+        error.set_cause(py, why);
+        Ok(error)
+    }
+
     /// The exception that `get` raises; None for a job that is done.
     fn trouble<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBaseException>>> {
         let outcome = self.held.lock().outcome.clone_ref(py);
@@ -39,9 +64,15 @@ impl Job {
                 "{} was cancelled before it started",
                 self.title(py)
             ))),
+            (State::Skipped, _) => Ok(Some(self.skipped(py)?.into_value(py).into_bound(py))),
+            (State::Expired, _) => Ok(Some(again::expired(py, self).into_value(py).into_bound(py))),
             (State::Killed, _) => {
-                let killed =
-                    JobKilled::new_err(format!("{} was killed before it started", self.title(py)));
+                let when = if self.record.runs() == 0 {
+                    "before it started"
+                } else {
+                    "while it waited for its next run"
+                };
+                let killed = JobKilled::new_err(format!("{} was killed {when}", self.title(py)));
                 Ok(Some(killed.into_value(py).into_bound(py)))
             }
             (state, _) => {

@@ -97,6 +97,10 @@ impl Job {
         }
         job.stop_requested.store(true, Ordering::Release);
         job.stop_latch().open();
+        // A run that ended meanwhile may have queued it once more, without having seen that.
+        if Self::end_queued(me, State::Cancelled) {
+            return Ok(true);
+        }
         if job.wait(py, patience)? {
             return Ok(true);
         }

@@ -12,7 +12,7 @@ use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
 use super::wait::{Patience, Timeout};
-use super::{current, exit, shim};
+use super::{again, current, exit, gates, shim};
 use crate::core::pool::Admission;
 use crate::core::state::State;
 use crate::interrupt::guest::strike_thread;
@@ -150,19 +150,28 @@ pub(crate) enum Alarm {
     Deadline(Deadline),
     /// A job that was struck is to end.
     Pursuit(Arc<House>, Box<Pursuit>),
+    /// `ttl=` is over.
+    Expiry(Py<Job>),
+    /// Its next try, or its next periodic run.
+    Again(Py<Job>),
+    /// A limit has a token.
+    Limits(Arc<House>),
+    /// `result_ttl=` is over.
+    Forget(Arc<House>, u64),
 }
 
 impl Alarm {
     /// On the timers' thread. At the end of the interpreter there is nobody to strike.
     pub(crate) fn fire(self) {
-        match self {
-            Self::Deadline(deadline) => {
-                Python::try_attach(|py| deadline.strike(py));
-            }
-            Self::Pursuit(house, pursuit) => {
-                Python::try_attach(|py| step(py, &house, *pursuit));
-            }
-        }
+        current::is_timers_thread();
+        Python::try_attach(|py| match self {
+            Self::Deadline(deadline) => deadline.strike(py),
+            Self::Pursuit(house, pursuit) => step(py, &house, *pursuit),
+            Self::Expiry(job) => again::expire(job.bind(py)),
+            Self::Again(job) => again::its_time(job.bind(py)),
+            Self::Limits(house) => gates::look(py, &house),
+            Self::Forget(house, number) => again::forget(&house, number),
+        });
     }
 }
 
@@ -207,6 +216,10 @@ impl Job {
             None
         });
         drop(known);
+        // A run that ended meanwhile may have queued it once more, without having seen what was noted just now.
+        if Self::end_queued(me, State::Killed) {
+            return Ok(());
+        }
         if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.aim()) {
             slot.struck_itself();
             return Err(PyErr::from_type(

@@ -8,12 +8,14 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
+use super::compose;
+use super::entrance::Blueprint;
 use super::house::House;
-use super::job::{Job, Source};
+use super::job::Job;
 use super::options::Options;
 use super::shim;
 use super::view::ManagerView;
-use super::work::Label;
+use crate::core::backlog::Backlog;
 use crate::core::registry::Registry;
 
 /// Workers that a manager has at most, unless told otherwise: enough that `%job` starts at once, few enough that a slip
@@ -30,8 +32,10 @@ const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 ///
 /// A drop-in for `IPython.lib.backgroundjobs.BackgroundJobManager`. `max_workers` (default 128) bounds the threads; they
 /// start by need, and leave after `idle_timeout` seconds without work. `output_limit` is how many bytes of its output each
-/// job keeps. Records stay until `remove` or `flush`; numbers are never reused. Raises `ValueError` for numbers that make no
-/// sense.
+/// job keeps. Records stay until `remove` or `flush`; numbers are never reused. At most `max_queued` jobs (default: no bound)
+/// wait for their start: with `on_full='block'` one more waits in the call that submits it, with 'reject' that call raises
+/// `QueueFull`, which gives the work back; jobs that jobs of this manager submit never wait there, and come on top. Raises
+/// `ValueError` for numbers that make no sense.
 #[pyclass(frozen, subclass, weakref, module = "rjobs")]
 #[derive(Debug)]
 pub struct JobManager {
@@ -45,18 +49,10 @@ impl Drop for JobManager {
         // one of the parent's may have held the lock.
         if self.house.is_here() {
             self.house.close();
+            // They would go on for ever, and nobody could end them.
+            Python::attach(|py| self.end_schedules(py));
         }
     }
-}
-
-/// What `new` was given, in the shape of a job.
-pub(crate) struct Blueprint<'py> {
-    pub(crate) label: Label,
-    pub(crate) source: Option<Box<Source>>,
-    pub(crate) callable: Bound<'py, PyAny>,
-    pub(crate) args: Bound<'py, PyTuple>,
-    pub(crate) kwargs: Option<Bound<'py, PyDict>>,
-    pub(crate) namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
 }
 
 impl JobManager {
@@ -82,7 +78,7 @@ impl JobManager {
             let namespaces = Some(Box::new((globals, locals)));
             return self.add(
                 py,
-                code_blueprint(source, runner, Some(code), namespaces),
+                Blueprint::of_code(source, runner, Some(code), namespaces),
                 options,
             );
         }
@@ -107,47 +103,19 @@ impl JobManager {
         kwargs: Option<Bound<'py, PyDict>>,
         options: &Options,
     ) -> PyResult<Bound<'py, Job>> {
-        if !callable.is_callable() {
-            let kind = callable.get_type().qualname()?;
-            return Err(PyTypeError::new_err(format!(
-                "a job is a callable or a str of code, not {kind}: to run a call in the background, give the function and \
-                 its arguments, new(f, x), and not its result, new(f(x))"
-            )));
-        }
-        let blueprint = Blueprint {
-            label: Label::of_callable(callable),
-            source: None,
-            callable: callable.clone(),
-            args: args.clone(),
-            kwargs: kwargs.filter(|kwargs| !kwargs.is_empty()),
-            namespaces: None,
-        };
+        compose::must_be_callable(callable)?;
+        let blueprint = Blueprint::of_call(callable, args, kwargs);
         self.add(callable.py(), blueprint, options)
     }
 }
 
-fn code_blueprint<'py>(
-    source: &Bound<'py, PyString>,
-    runner: Bound<'py, PyAny>,
-    code: Option<Py<PyAny>>,
-    namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
-) -> Blueprint<'py> {
-    let py = source.py();
-    Blueprint {
-        label: Label::of_code(source),
-        source: Some(Box::new(Source {
-            expression: source.clone().unbind(),
-            code,
-        })),
-        callable: runner,
-        args: PyTuple::empty(py),
-        kwargs: None,
-        namespaces,
-    }
-}
-
 /// A whole number of at least `least`; one beyond what the machine counts is as good as the largest.
-fn count_of(name: &str, value: &Bound<'_, PyAny>, least: usize, wanted: &str) -> PyResult<usize> {
+pub(crate) fn count_of(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+    least: usize,
+    wanted: &str,
+) -> PyResult<usize> {
     let number = value.cast::<PyInt>().map_err(|_| {
         let kind = value
             .get_type()
@@ -168,13 +136,17 @@ fn count_of(name: &str, value: &Bound<'_, PyAny>, least: usize, wanted: &str) ->
 #[pymethods]
 impl JobManager {
     #[new]
-    #[pyo3(signature = (max_workers = None, *, idle_timeout = 10.0, output_limit = None),
-        text_signature = "(max_workers=None, *, idle_timeout=10.0, output_limit=1048576)")]
+    #[pyo3(
+        signature = (max_workers = None, *, idle_timeout = 10.0, output_limit = None, max_queued = None, on_full = "block"),
+        text_signature = "(max_workers=None, *, idle_timeout=10.0, output_limit=1048576, max_queued=None, on_full='block')"
+    )]
     fn py_new(
         py: Python<'_>,
         max_workers: Option<&Bound<'_, PyAny>>,
         idle_timeout: f64,
         output_limit: Option<&Bound<'_, PyAny>>,
+        max_queued: Option<&Bound<'_, PyAny>>,
+        on_full: &str,
     ) -> PyResult<Self> {
         let max_workers = match max_workers {
             None => MAX_WORKERS,
@@ -184,6 +156,17 @@ impl JobManager {
             None => OUTPUT_LIMIT,
             Some(limit) => count_of("output_limit", limit, 0, "0 bytes or more")?,
         };
+        let backlog = max_queued
+            .filter(|most| !most.is_none())
+            .map(|most| count_of("max_queued", most, 1, "1 or more, or None"))
+            .transpose()?
+            .map(Backlog::new);
+        if !["block", "reject"].contains(&on_full) {
+            return Err(PyValueError::new_err(format!(
+                "on_full must be 'block' or 'reject', not '{}'",
+                on_full.escape_debug()
+            )));
+        }
         if idle_timeout.is_nan() || idle_timeout < 0.0 {
             return Err(PyValueError::new_err(format!(
                 "idle_timeout must be 0 seconds or more; got {idle_timeout}"
@@ -201,7 +184,14 @@ impl JobManager {
         shim::INSTALL_CAPTURE.call(py, ())?;
         let registry = Arc::new(Registry::new());
         Ok(Self {
-            house: House::new(max_workers, idle, limit, &registry),
+            house: House::new(
+                max_workers,
+                idle,
+                limit,
+                backlog,
+                on_full == "block",
+                &registry,
+            ),
             registry,
         })
     }
@@ -211,9 +201,19 @@ impl JobManager {
     /// `new(f, x, y, kw={'z': 1})` calls `f(x, y, z=1)`. `new('code')` runs code in the caller's namespaces,
     /// `new('code', glob)` and `new('code', glob, loc)` in others; it may hold statements and top-level `await`, and the
     /// value of a last expression is the result.
-    /// Options: `name` (str), `timeout` (seconds of the run, default none), `daemon` (default True: the exit of the
-    /// interpreter ends the job; False: it waits for it). Keyword arguments of the function do not go here, but into
-    /// `kw`, or to `submit`.
+    /// Keyword arguments of the function do not go here, but into `kw`, or to `submit`. What goes here are options:
+    ///
+    /// - `name` (str), `timeout` (seconds of the run, default none), `daemon` (default True: the exit of the interpreter ends
+    ///   the job; False: it waits for it);
+    /// - `after` (jobs or numbers: it starts when all of them are done, and is 'skipped' when one ends otherwise),
+    ///   `priority` (int, default 0: higher ones are taken from the queue first), `limit` (names made by `limit()`);
+    /// - `ttl` (seconds that it may wait for its first run, then it is 'expired'), `result_ttl` (seconds that its record is
+    ///   kept after its end);
+    /// - `retry` (how often a failed or timed-out run is tried again, with exponential back-off and jitter, 0.2 to 60 seconds;
+    ///   or a `tenacity.Retrying`): waiting between tries holds no worker;
+    /// - `cache` (a mapping of results: a call that is in it is answered from it, one that runs now is joined: then the `Job`
+    ///   that runs is returned), `lock` (a path: held as a lock file between processes while the function runs, by
+    ///   fasteners; or a context manager).
     ///
     /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop.
     /// Raises `SyntaxError` for code that does not compile, `TypeError` for what is neither callable nor str and for unknown
@@ -228,7 +228,12 @@ impl JobManager {
     ) -> PyResult<Bound<'py, Job>> {
         match options {
             None => self.new_job(func_or_exp, args, kw, &Options::default()),
-            Some(_) => self.new_job(func_or_exp, args, kw, &Options::default().with(options)?),
+            Some(options) => self.new_job(
+                func_or_exp,
+                args,
+                kw,
+                &Options::default().with(self, options)?,
+            ),
         }
     }
 
@@ -250,10 +255,11 @@ impl JobManager {
     /// function's own arguments never collide. Raises as `new` does for options.
     #[pyo3(signature = (**options))]
     fn options(me: Bound<'_, Self>, options: Option<&Bound<'_, PyDict>>) -> PyResult<ManagerView> {
-        Ok(ManagerView::new(
-            me.unbind(),
-            Options::default().with(options)?,
-        ))
+        let options = match options {
+            Some(options) => Options::default().with(me.get(), options)?,
+            None => Options::default(),
+        };
+        Ok(ManagerView::new(me.unbind(), options))
     }
 
     /// For `%job`: a job that calls `runner()`, and shows `source`.
@@ -268,14 +274,17 @@ impl JobManager {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, Job>> {
         let py = source.py();
-        let options = Options::default().with(options)?;
+        let options = match options {
+            Some(options) => Options::default().with(self, options)?,
+            None => Options::default(),
+        };
         let namespaces = glob.map(|glob| {
             let loc = loc.unwrap_or_else(|| glob.clone_ref(py));
             Box::new((glob, loc))
         });
         self.add(
             py,
-            code_blueprint(source, runner, code, namespaces),
+            Blueprint::of_code(source, runner, code, namespaces),
             &options,
         )
     }

@@ -183,6 +183,7 @@ impl JobManager {
             return Ok(());
         }
         self.house.close();
+        self.end_schedules(py);
         if kill {
             for job in self.unfinished(py) {
                 Job::end_queued(job.bind(py), State::Cancelled);

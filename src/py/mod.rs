@@ -3,13 +3,16 @@
 //! The rule of this room: no Rust lock is held across a Python call, an attach or a detach, or the drop of a Python
 //! object. Copy out, unlock, then call.
 
+mod again;
 pub(crate) mod as_completed;
+mod compose;
 pub(crate) mod current;
 mod ending;
 pub(crate) mod entrance;
 pub(crate) mod errors;
 pub(crate) mod exit;
 pub(crate) mod follow;
+mod gates;
 pub(crate) mod held;
 pub(crate) mod house;
 pub(crate) mod job;
@@ -24,6 +27,7 @@ mod manager_lists;
 mod manager_wait;
 pub(crate) mod options;
 pub(crate) mod outcome;
+mod plan;
 mod recruit;
 pub(crate) mod runner;
 pub(crate) mod shim;

@@ -1,19 +1,46 @@
 //! The options of a job: what `new(**options)` and `options(**options)` take.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyInt, PyString};
+
+use super::job::Job;
+use super::manager::JobManager;
+use super::shim;
+use crate::core::limits::Names;
 
 /// How a job is run.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) name: Option<Box<str>>,
     /// Of the run.
     pub(crate) timeout: Option<Duration>,
     /// False: the exit of the interpreter waits for the job.
     pub(crate) daemon: bool,
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// What few jobs ask for.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    pub(crate) rank: i32,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) result_ttl: Option<Duration>,
+    pub(crate) retries: u32,
+    /// A tenacity policy, in the place of a count.
+    pub(crate) policy: Option<Py<PyAny>>,
+    pub(crate) after: Vec<Py<Job>>,
+    pub(crate) limits: Option<Names>,
+    pub(crate) cache: Option<Py<PyAny>>,
+    pub(crate) lock: Option<Py<PyAny>>,
+    /// Of `every`, which is no option.
+    pub(crate) every: Option<Duration>,
+    /// Of `then`, which is no option: the job whose result is the first argument.
+    pub(crate) feeds: Option<Py<Job>>,
 }
 
 impl Default for Options {
@@ -22,58 +49,143 @@ impl Default for Options {
             name: None,
             timeout: None,
             daemon: true,
+            more: None,
         }
     }
 }
 
-const KNOWN: &str = "name, timeout, daemon";
+const KNOWN: &str =
+    "name, timeout, ttl, result_ttl, retry, after, priority, limit, cache, lock, daemon";
 /// Part of the contract, and not built yet.
-const PLANNED: [&str; 11] = [
-    "ttl",
-    "result_ttl",
-    "retry",
-    "after",
-    "priority",
-    "limit",
-    "on",
-    "cache",
-    "lock",
-    "profile",
-    "echo",
-];
+const PLANNED: [&str; 3] = ["on", "profile", "echo"];
 
 impl Options {
-    /// These options with `given` on top.
-    pub(crate) fn with(&self, given: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut options = self.clone();
-        for (key, value) in given.into_iter().flatten() {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            name: self.name.clone(),
+            timeout: self.timeout,
+            daemon: self.daemon,
+            more: self.more.as_ref().map(|more| Box::new(more.clone_ref(py))),
+        }
+    }
+
+    /// What few jobs ask for, to be changed.
+    pub(crate) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// These options with `given` on top. `manager` is whose jobs and limits they may name.
+    pub(crate) fn with(&self, manager: &JobManager, given: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let mut options = self.clone_ref(given.py());
+        for (key, value) in given {
             let key = key.cast_into::<PyString>()?;
-            let key = key.to_string_lossy();
-            match &*key {
-                "name" => options.name = name(&value)?,
-                "timeout" => options.timeout = timeout(&value)?,
-                "daemon" => {
-                    options.daemon = value
-                        .cast::<PyBool>()
-                        .map_err(|_| wrong(&key, "True or False", &value))?
-                        .is_true();
-                }
-                planned if PLANNED.contains(&planned) => {
-                    return Err(PyNotImplementedError::new_err(format!(
-                        "the option {planned} is not built yet in this version of rjobs; it has: {KNOWN}",
-                        planned = Quoted(planned)
-                    )));
-                }
-                unknown => {
-                    let unknown = Quoted(unknown);
-                    return Err(PyTypeError::new_err(format!(
-                        "unknown option {unknown}: the options are {KNOWN}. A keyword argument of the function \
-                         goes into kw={{...}}, or use submit(fn, *args, **kwargs)"
-                    )));
-                }
-            }
+            options.set(manager, &key.to_string_lossy(), &value)?;
         }
         Ok(options)
+    }
+
+    fn set(&mut self, manager: &JobManager, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        match key {
+            "name" => self.name = name(value)?,
+            "timeout" => self.timeout = seconds("timeout", value, "for no limit")?,
+            "daemon" => {
+                self.daemon = value
+                    .cast::<PyBool>()
+                    .map_err(|_| wrong(key, "True or False", value))?
+                    .is_true();
+            }
+            "ttl" => self.more().ttl = seconds("ttl", value, "to wait as long as it takes")?,
+            "result_ttl" => self.more().result_ttl = kept_for(value)?,
+            "priority" => self.more().rank = rank(value)?,
+            "retry" => self.retry(value)?,
+            "after" => self.more().after = after(manager, value)?,
+            "limit" => self.more().limits = limits(manager, value)?,
+            "cache" => {
+                self.more().cache = Some(value.clone().unbind()).filter(|_| !value.is_none())
+            }
+            "lock" => self.more().lock = lock(value)?,
+            planned if PLANNED.contains(&planned) => {
+                return Err(PyNotImplementedError::new_err(format!(
+                    "the option {planned} is not built yet in this version of rjobs; it has: {KNOWN}",
+                    planned = Quoted(planned)
+                )));
+            }
+            unknown => {
+                let unknown = Quoted(unknown);
+                return Err(PyTypeError::new_err(format!(
+                    "unknown option {unknown}: the options are {KNOWN}. A keyword argument of the function \
+                     goes into kw={{...}}, or use submit(fn, *args, **kwargs)"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn retry(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let more = self.more();
+        (more.retries, more.policy) = (0, None);
+        if value.is_none() {
+            return Ok(());
+        }
+        // Here and now, so that no worker has to import it.
+        shim::BACKOFF.get(value.py())?;
+        let wanted = "a number of tries after the first, 0 or more, or a tenacity policy such as \
+                      tenacity.Retrying(stop=...)";
+        if value.is_instance_of::<PyBool>() {
+            return Err(wrong("retry", wanted, value));
+        }
+        if let Ok(count) = value.cast::<PyInt>() {
+            more.retries = match count.extract::<u32>() {
+                Ok(count) => count,
+                Err(_) if count.gt(0)? => u32::MAX,
+                Err(_) => {
+                    return Err(PyValueError::new_err(format!(
+                        "retry must be {wanted}; got {count}"
+                    )));
+                }
+            };
+            return Ok(());
+        }
+        if !shim::IS_RETRY_POLICY
+            .call(value.py(), (value,))?
+            .is_truthy()?
+        {
+            return Err(wrong("retry", wanted, value));
+        }
+        more.policy = Some(value.clone().unbind());
+        Ok(())
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(more) = &self.more else {
+            return Ok(());
+        };
+        for job in more.after.iter().chain(&more.feeds) {
+            visit.call(job)?;
+        }
+        visit.call(&more.policy)?;
+        visit.call(&more.cache)?;
+        visit.call(&more.lock)
+    }
+}
+
+impl More {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        let object =
+            |object: &Option<Py<PyAny>>| object.as_ref().map(|object| object.clone_ref(py));
+        Self {
+            rank: self.rank,
+            ttl: self.ttl,
+            result_ttl: self.result_ttl,
+            retries: self.retries,
+            policy: object(&self.policy),
+            after: self.after.iter().map(|job| job.clone_ref(py)).collect(),
+            limits: self.limits.clone(),
+            cache: object(&self.cache),
+            lock: object(&self.lock),
+            every: self.every,
+            feeds: self.feeds.as_ref().map(|job| job.clone_ref(py)),
+        }
     }
 }
 
@@ -87,23 +199,136 @@ fn name(value: &Bound<'_, PyAny>) -> PyResult<Option<Box<str>>> {
     Ok(Some(name.to_string_lossy().into()))
 }
 
-fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+/// A time of more than 0 seconds; None for no such time.
+pub(crate) fn seconds(
+    option: &str,
+    value: &Bound<'_, PyAny>,
+    none_means: &str,
+) -> PyResult<Option<Duration>> {
     if value.is_none() {
         return Ok(None);
     }
     let seconds: f64 = value
         .extract()
-        .map_err(|_| wrong("timeout", "a number of seconds or None", value))?;
+        .map_err(|_| wrong(option, "a number of seconds or None", value))?;
     if seconds.is_nan() || seconds <= 0.0 {
         return Err(PyValueError::new_err(format!(
-            "timeout must be more than 0 seconds, or None for no limit; got {seconds}"
+            "{option} must be more than 0 seconds, or None {none_means}; got {seconds}"
         )));
     }
     // Endless, or more than the clock can count: no limit.
     Ok(Duration::try_from_secs_f64(seconds).ok())
 }
 
-fn wrong(option: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
+/// The same for a time that may be 0.
+fn kept_for(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+    let is_zero = value.extract::<f64>().is_ok_and(|seconds| seconds == 0.0);
+    if is_zero && !value.is_instance_of::<PyBool>() {
+        return Ok(Some(Duration::ZERO));
+    }
+    seconds("result_ttl", value, "to be kept; 0 is forgotten at once")
+}
+
+fn rank(value: &Bound<'_, PyAny>) -> PyResult<i32> {
+    let rank = value
+        .cast::<PyInt>()
+        .ok()
+        .filter(|rank| !rank.is_instance_of::<PyBool>())
+        .ok_or_else(|| {
+            wrong(
+                "priority",
+                "an int: higher ones run first, 0 is usual",
+                value,
+            )
+        })?;
+    rank.extract().map_err(|_| {
+        PyValueError::new_err(format!(
+            "priority must be between {} and {}; got {rank}",
+            i32::MIN,
+            i32::MAX
+        ))
+    })
+}
+
+/// A job or a number, or an iterable of these.
+fn after(manager: &JobManager, value: &Bound<'_, PyAny>) -> PyResult<Vec<Py<Job>>> {
+    if value.is_none() {
+        return Ok(Vec::new());
+    }
+    if let Ok(job) = value.cast::<Job>() {
+        return Ok(vec![job.clone().unbind()]);
+    }
+    if value.is_instance_of::<PyInt>() {
+        return Ok(vec![manager.find(value)?.unbind()]);
+    }
+    let jobs = value.try_iter().map_err(|_| {
+        wrong(
+            "after",
+            "a Job, the number of one, or an iterable of these",
+            value,
+        )
+    })?;
+    let mut after = Vec::new();
+    for job in jobs {
+        let job = job?;
+        // Another manager's job is as good to wait for.
+        after.push(match job.cast::<Job>() {
+            Ok(job) => job.clone().unbind(),
+            Err(_) => manager.find(&job)?.unbind(),
+        });
+    }
+    Ok(after)
+}
+
+/// The name of a limit, or an iterable of names; each has to be there.
+fn limits(manager: &JobManager, value: &Bound<'_, PyAny>) -> PyResult<Option<Names>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    let wanted = "the name of a limit, or an iterable of names";
+    let mut names: Vec<Arc<str>> = Vec::new();
+    if let Ok(name) = value.cast::<PyString>() {
+        names.push((&*name.to_string_lossy()).into());
+    } else {
+        for name in value
+            .try_iter()
+            .map_err(|_| wrong("limit", wanted, value))?
+        {
+            let name = name?;
+            let name = name
+                .cast::<PyString>()
+                .map_err(|_| wrong("limit", wanted, &name))?;
+            names.push((&*name.to_string_lossy()).into());
+        }
+    }
+    names.sort();
+    names.dedup();
+    let limits = &manager.house.limits;
+    if let Some(unknown) = names.iter().find(|name| !limits.knows(name)) {
+        let known = limits.names();
+        let known = if known.is_empty() {
+            "there is none yet".to_owned()
+        } else {
+            format!("there are {}", known.join(", "))
+        };
+        return Err(PyValueError::new_err(format!(
+            "there is no limit {}: {known}. Make it first, with jobs.limit({}, concurrency=..., rate=...)",
+            Quoted(unknown),
+            Quoted(unknown)
+        )));
+    }
+    Ok(Some(names.into()).filter(|names: &Names| !names.is_empty()))
+}
+
+/// A path of a lock file, or a context manager.
+fn lock(value: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(shim::MAKE_LOCK.call(value.py(), (value,))?.unbind()))
+}
+
+pub(crate) fn wrong(option: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let kind = value.get_type();
     let kind = kind
         .qualname()
@@ -112,7 +337,7 @@ fn wrong(option: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
 }
 
 /// A name in quotes, as Python shows it.
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl std::fmt::Display for Quoted<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -12,13 +12,20 @@ use super::options::Options;
 #[pyclass(frozen, module = "rjobs")]
 #[derive(Debug)]
 pub(crate) struct ManagerView {
-    manager: Py<JobManager>,
-    options: Options,
+    pub(crate) manager: Py<JobManager>,
+    pub(crate) options: Options,
 }
 
 impl ManagerView {
     pub(crate) const fn new(manager: Py<JobManager>, options: Options) -> Self {
         Self { manager, options }
+    }
+
+    fn with(&self, py: Python<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Options> {
+        match given {
+            Some(given) => self.options.with(self.manager.get(), given),
+            None => Ok(self.options.clone_ref(py)),
+        }
     }
 }
 
@@ -36,7 +43,7 @@ impl ManagerView {
     ) -> PyResult<Bound<'py, Job>> {
         self.manager
             .get()
-            .new_job(func_or_exp, args, kw, &self.options.with(options)?)
+            .new_job(func_or_exp, args, kw, &self.with(args.py(), options)?)
     }
 
     /// As `JobManager.submit`, under the options of this view.
@@ -57,11 +64,12 @@ impl ManagerView {
     fn options(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         Ok(Self::new(
             self.manager.clone_ref(py),
-            self.options.with(options)?,
+            self.with(py, options)?,
         ))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.options.traverse(&visit)?;
         visit.call(&self.manager)
     }
 }

@@ -81,6 +81,17 @@ const REPR_LIMIT: usize = 500;
 const NAME_LIMIT: usize = 60;
 
 impl Label {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        let strform = match &self.strform {
+            Strform::Function(address) => Strform::Function(*address),
+            Strform::Text(text) => Strform::Text(text.clone_ref(py)),
+        };
+        Self {
+            name: self.name.clone_ref(py),
+            strform,
+        }
+    }
+
     /// For a callable. Its `repr` may be anybody's code: what that raises is not the job's business.
     pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> Self {
         let py = callable.py();

@@ -191,10 +191,15 @@ impl Shift<'_> {
             work
         };
         let Some(work) = work else {
-            // Cancelled or killed while it was queued.
+            // Nothing to run: it is being freed.
             return Some(clock::now());
         };
         // May run Python code (where a stream was replaced), so it comes before the job can be struck.
+        if job.is_over() {
+            // Cancelled or killed while it was queued.
+            work.release(py);
+            return Some(clock::now());
+        }
         if exit::is_ending() {
             Job::end_queued(bound, State::Cancelled);
             return Some(clock::now());
@@ -239,7 +244,7 @@ impl Shift<'_> {
             Ok(inside) => inside,
             Err(error) => {
                 // Only a context that somebody else is inside of; ours is a copy that nobody has.
-                let begun = job.record.begin(started);
+                let begun = job.begin(started);
                 let result = Err(error.into_value(py));
                 return begun.then(|| Ended {
                     result,
@@ -253,7 +258,7 @@ impl Shift<'_> {
         // While it runs, the record holds the reading at its start.
         job.record.set_cpu(self.cpu);
         self.slot.open(aim);
-        if !job.record.begin(started) {
+        if !job.begin(started) {
             self.slot.close(py);
             self.leave_job();
             return None;

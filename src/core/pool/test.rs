@@ -26,35 +26,35 @@ fn work(pool: &Pool<usize>, mut each: impl FnMut(usize)) {
 #[test]
 fn it_grows_by_need_up_to_the_bound() {
     let pool = Pool::new(2, LONG);
-    assert_eq!(pool.push(1).unwrap(), Admission::NeedsWorker);
-    assert_eq!(pool.push(2).unwrap(), Admission::NeedsWorker);
-    assert_eq!(pool.push(3).unwrap(), Admission::Queued);
+    assert_eq!(pool.push(1, 0).unwrap(), Admission::NeedsWorker);
+    assert_eq!(pool.push(2, 0).unwrap(), Admission::NeedsWorker);
+    assert_eq!(pool.push(3, 0).unwrap(), Admission::Queued);
     assert_eq!(pool.workers(), 2);
 }
 
 #[test]
 fn a_rising_worker_counts_as_free() {
     let pool = Pool::new(8, LONG);
-    assert_eq!(pool.push(1).unwrap(), Admission::NeedsWorker);
+    assert_eq!(pool.push(1, 0).unwrap(), Admission::NeedsWorker);
     assert_eq!(pool.pop(true), Some(1));
     // It is busy now, so the next job needs another one.
-    assert_eq!(pool.push(2).unwrap(), Admission::NeedsWorker);
+    assert_eq!(pool.push(2, 0).unwrap(), Admission::NeedsWorker);
 }
 
 #[test]
 fn a_worker_that_cannot_be_started_is_not_counted() {
     let pool = Pool::new(1, LONG);
-    pool.push(1).unwrap();
+    pool.push(1, 0).unwrap();
     assert!(pool.worker_failed());
     assert_eq!(pool.withdraw(|item| *item == 1), Some(1));
-    assert_eq!(pool.push(2).unwrap(), Admission::NeedsWorker);
+    assert_eq!(pool.push(2, 0).unwrap(), Admission::NeedsWorker);
 }
 
 #[test]
 fn idle_workers_leave_and_new_ones_come() {
     let pool = Arc::new(Pool::new(4, Duration::from_millis(1)));
     for round in 0..3 {
-        assert_eq!(pool.push(round).unwrap(), Admission::NeedsWorker);
+        assert_eq!(pool.push(round, 0).unwrap(), Admission::NeedsWorker);
         let worker = Arc::clone(&pool);
         thread::spawn(move || work(&worker, |_| ())).join().unwrap();
         assert_eq!(pool.workers(), 0);
@@ -64,10 +64,10 @@ fn idle_workers_leave_and_new_ones_come() {
 #[test]
 fn a_closed_pool_gives_work_back_and_finishes_what_it_has() {
     let pool = Arc::new(Pool::new(1, LONG));
-    pool.push(1).unwrap();
-    pool.push(2).unwrap();
+    pool.push(1, 0).unwrap();
+    pool.push(2, 0).unwrap();
     pool.close();
-    let Err(Closed(item)) = pool.push(3) else {
+    let Err(Closed(item)) = pool.push(3, 0) else {
         panic!("a closed pool took work")
     };
     assert_eq!(item, 3);
@@ -91,7 +91,7 @@ fn no_wake_is_lost() {
             thread::spawn(move || {
                 let mut workers = Vec::new();
                 for item in 0..EACH {
-                    if pool.push(item).unwrap() == Admission::NeedsWorker {
+                    if pool.push(item, 0).unwrap() == Admission::NeedsWorker {
                         let (pool, done) = (Arc::clone(&pool), Arc::clone(&done));
                         workers.push(thread::spawn(move || {
                             work(&pool, |_| {

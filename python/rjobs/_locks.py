@@ -1,0 +1,92 @@
+"""``lock=``: one at a time, between processes as well."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+__rjobs_internal__ = True
+
+
+class FileLock:
+    """A lock file that also keeps apart the threads of this process.
+
+    The locks of a file system belong to a process: its own threads would all get it. So a lock of `threading` comes first,
+    and the one of `fasteners` second.
+    """
+
+    _of_paths: weakref.WeakValueDictionary[str, FileLock] = weakref.WeakValueDictionary()
+    _guard = threading.Lock()
+
+    def __init__(self, path: str) -> None:
+        import fasteners  # noqa: PLC0415
+
+        self.path = path
+        self._threads = threading.Lock()
+        self._processes = fasteners.InterProcessLock(path)
+
+    @classmethod
+    def of(cls, path: str) -> FileLock:
+        """The one for a path."""
+        path = os.path.realpath(path)
+        with cls._guard:
+            lock = cls._of_paths.get(path)
+            if lock is None:
+                cls._of_paths[path] = lock = cls(path)
+            return lock
+
+    def __enter__(self) -> None:
+        self._threads.acquire()
+        try:
+            self._processes.acquire()
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._processes.release()
+        finally:
+            self._threads.release()
+
+
+class UnderLock:
+    """A function that runs while a lock is held: its worker waits for the lock, and a kill ends that wait."""
+
+    def __init__(self, lock: AbstractContextManager[Any], fn: Callable[..., Any]) -> None:
+        if inspect.iscoroutinefunction(fn) or inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+            msg = "lock= goes with plain functions: take the lock inside of a coroutine or generator"
+            raise TypeError(msg)
+        functools.update_wrapper(self, fn, updated=())
+        self._lock = lock
+        self._fn = fn
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function."""
+        with self._lock:
+            return self._fn(*args, **kwargs)
+
+
+def make_lock(lock: str | os.PathLike[str] | AbstractContextManager[Any]) -> AbstractContextManager[Any]:
+    """What ``lock=`` means: the lock file of a path, or a context manager as it is."""
+    if isinstance(lock, str | os.PathLike) and not hasattr(lock, "__enter__"):
+        try:
+            return FileLock.of(os.fspath(lock))
+        except ImportError:
+            msg = "lock= with a path needs fasteners: pip install 'rjobs[lock]'"
+            raise ImportError(msg) from None
+    if hasattr(lock, "__enter__") and hasattr(lock, "__exit__"):
+        return lock
+    msg = f"lock must be the path of a lock file, or a lock that `with` takes, not {type(lock).__qualname__}"
+    raise TypeError(msg)

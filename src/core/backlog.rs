@@ -1,0 +1,121 @@
+//! How many jobs may wait: the bound of `max_queued`, and waiting for room.
+
+use std::time::Instant;
+
+use super::sync::{Condvar, Mutex};
+
+/// Counts the jobs that were accepted and have not started, up to a bound.
+#[derive(Debug)]
+pub struct Backlog {
+    most: usize,
+    queued: Mutex<usize>,
+    room_came: Condvar,
+}
+
+impl Backlog {
+    /// Room for `most`.
+    pub const fn new(most: usize) -> Self {
+        Self {
+            most,
+            queued: Mutex::new(0),
+            room_came: Condvar::new(),
+        }
+    }
+
+    /// The bound.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        *self.queued.lock()
+    }
+
+    /// True when none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Take a place, if there is one.
+    pub fn try_enter(&self) -> bool {
+        let mut queued = self.queued.lock();
+        if *queued >= self.most {
+            return false;
+        }
+        *queued += 1;
+        true
+    }
+
+    /// Take a place, also beyond the bound.
+    pub fn enter(&self) {
+        *self.queued.lock() += 1;
+    }
+
+    /// Block until there is a place, and take it; false when the deadline comes first.
+    pub fn enter_until(&self, deadline: Option<Instant>) -> bool {
+        let mut queued = self.queued.lock();
+        while *queued >= self.most {
+            let (back, is_over) = self.room_came.wait_until(queued, deadline);
+            queued = back;
+            if is_over && *queued >= self.most {
+                return false;
+            }
+        }
+        *queued += 1;
+        true
+    }
+
+    /// One of those that waited has started, or will not.
+    pub fn leave(&self) {
+        *self.queued.lock() -= 1;
+        self.room_came.notify_one();
+    }
+
+    /// Let all who wait look again at why.
+    pub fn wake(&self) {
+        self.room_came.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::Backlog;
+
+    #[test]
+    fn never_more_than_its_bound_under_many_who_want_in() {
+        let backlog = Arc::new(Backlog::new(3));
+        let seen: Vec<_> = (0..8)
+            .map(|_| {
+                let backlog = Arc::clone(&backlog);
+                thread::spawn(move || {
+                    let mut most = 0;
+                    for _ in 0..2000 {
+                        assert!(backlog.enter_until(None));
+                        most = most.max(backlog.len());
+                        backlog.leave();
+                    }
+                    most
+                })
+            })
+            .collect();
+        for most in seen {
+            assert!(most.join().unwrap() <= 3);
+        }
+        assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn who_waits_in_vain_is_told() {
+        let backlog = Backlog::new(1);
+        assert!(backlog.try_enter());
+        assert!(!backlog.try_enter());
+        assert!(!backlog.enter_until(Some(Instant::now() + Duration::from_millis(2))));
+        backlog.enter();
+        assert_eq!(backlog.len(), 2);
+    }
+}

@@ -1,0 +1,253 @@
+//! What comes after a run: another try, the next run of a periodic job, or the end.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ::log::Level;
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+
+use super::job::Job;
+use super::kill::Alarm;
+use super::outcome::Outcome;
+use super::plan::{Plan, Stage};
+use super::{errors, exit, gates, held, log, shim};
+use crate::core::state::State;
+
+/// What a run of a job with a plan came to.
+pub(crate) enum Sequel {
+    /// It will run once more: nothing has ended.
+    Again,
+    /// So it ends.
+    End(State, Outcome),
+}
+
+/// Decide it; on the thread that ran the job, when nothing can strike it any more.
+pub(crate) fn after_run(
+    job: &Bound<'_, Job>,
+    plan: &Plan,
+    state: State,
+    outcome: Outcome,
+) -> Sequel {
+    gates::leave_limits(job, plan);
+    let (state, outcome) = match next_try(job, plan, state, &outcome) {
+        Ok(Some(delay)) => {
+            plan.failures.fetch_add(1, Ordering::AcqRel);
+            let when = Instant::now().checked_add(delay);
+            if when.is_some_and(|when| queue_again(job, plan, when, Stage::Retry)) {
+                return Sequel::Again;
+            }
+            (state, outcome)
+        }
+        Ok(None) => (state, outcome),
+        Err(error) => (State::Failed, Outcome::raised(error.value(job.py()))),
+    };
+    let goes_on = !matches!(state, State::Killed | State::Lost) && !exit::is_ending();
+    if let Some(every) = plan.every.filter(|_| goes_on) {
+        plan.failures.store(0, Ordering::Release);
+        let when = plan.next_run(every, Instant::now());
+        if !job.get().house.entrance.is_closed() && queue_again(job, plan, when, Stage::Schedule) {
+            tell_of(job, &outcome);
+            return Sequel::Again;
+        }
+    }
+    Sequel::End(state, outcome)
+}
+
+/// How long to wait for the next try; None when there is to be none; an error that the job is to fail with.
+fn next_try(
+    job: &Bound<'_, Job>,
+    plan: &Plan,
+    state: State,
+    outcome: &Outcome,
+) -> PyResult<Option<Duration>> {
+    let py = job.py();
+    let policy = job
+        .get()
+        .with_extras(|extras| extras.policy.as_ref().map(|policy| policy.clone_ref(py)));
+    let failures = plan.failures.load(Ordering::Acquire);
+    let is_candidate = match state {
+        State::Failed | State::TimedOut => policy.is_some() || failures < plan.retries,
+        State::Done => policy.is_some(),
+        _ => false,
+    };
+    if !is_candidate || exit::is_ending() {
+        return Ok(None);
+    }
+    let (exception, value) = match outcome {
+        Outcome::Raised(exception, _) => (Some(exception.clone_ref(py)), None),
+        Outcome::Value(value) => (None, Some(value.clone_ref(py))),
+        Outcome::None => return Ok(None),
+    };
+    let shown = exception.as_ref().map(|exception| exception.clone_ref(py));
+    let decided = held::undisturbed(py, || match policy {
+        None => shim::BACKOFF.call(py, (failures, exception)),
+        Some(policy) => {
+            // The first time it is the policy that the user gave; from then on what keeps count of the tries.
+            let tries = shim::TRIES.call(py, (job, policy))?;
+            let kept = tries.clone().unbind();
+            let before = job.get().with_extras(|extras| extras.policy.replace(kept));
+            drop(before);
+            tries.call_method1("next", (exception, value))
+        }
+    })?;
+    if decided.is_none() {
+        return Ok(None);
+    }
+    if let Ok(error) = decided.cast::<PyBaseException>() {
+        return Err(PyErr::from_value(error.clone().into_any()));
+    }
+    let seconds: f64 = decided.extract()?;
+    log::tell(
+        py,
+        Level::Info,
+        "rjobs::job",
+        format_args!(
+            "{}: try {} failed ({}), the next one in {seconds:.3} s",
+            job.get().title(py),
+            failures + 1,
+            Shown(py, shown),
+        ),
+    );
+    Ok(Some(
+        Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX),
+    ))
+}
+
+struct Shown<'py>(Python<'py>, Option<Py<PyBaseException>>);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.1 {
+            Some(exception) => match exception.bind(self.0).get_type().qualname() {
+                Ok(name) => write!(formatter, "{name}"),
+                Err(_) => formatter.write_str("?"),
+            },
+            None => formatter.write_str("its result is not accepted"),
+        }
+    }
+}
+
+/// Queue it again for a time; false where it is to end, because a kill or a stop was asked for, or nobody keeps the time.
+fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -> bool {
+    let (py, this) = (job.py(), job.get());
+    if !this.house.is_here() {
+        return false;
+    }
+    plan.set_stage(stage);
+    this.house.entrance.step_aside();
+    this.went_aside();
+    let is_queued = {
+        // Under the lock under which kills are noted: one that was asked for during the run is seen here, and one that comes
+        // later finds a queued job.
+        let held = this.held.lock();
+        let is_asked = held
+            .extras
+            .as_ref()
+            .is_some_and(|extras| !extras.kills.is_empty());
+        !is_asked && !this.stop_requested.load(Ordering::Acquire) && this.record.requeue()
+    };
+    if !is_queued {
+        this.come_back();
+        return false;
+    }
+    let alarm = Alarm::Again(job.clone().unbind());
+    match this.house.timers.add(when, alarm) {
+        Ok(key) => *plan.alarm.lock() = Some((key, when)),
+        Err(error) => gates::cannot_run(job, &PyErr::from(error)),
+    }
+    if this.is_over() {
+        // Ended between the two: nobody else takes the alarm back.
+        forget_alarms(py, this);
+    }
+    true
+}
+
+/// The time has come: on the timers' thread.
+pub(crate) fn its_time(job: &Bound<'_, Job>) {
+    let this = job.get();
+    let Some(plan) = &this.plan else { return };
+    *plan.alarm.lock() = None;
+    if this.state() != State::Queued || exit::is_ending() {
+        return;
+    }
+    if plan.stage() == Stage::Schedule && this.house.entrance.is_closed() {
+        Job::end_queued(job, State::Cancelled);
+        return;
+    }
+    gates::to_its_limits(job, plan);
+}
+
+/// It waited for its first run for longer than its `ttl`.
+pub(crate) fn expire(job: &Bound<'_, Job>) {
+    if let Some(plan) = &job.get().plan {
+        *plan.expiry.lock() = None;
+    }
+    if job.get().record.runs() == 0 {
+        Job::end_queued(job, State::Expired);
+    }
+}
+
+/// Take its alarms back: it has ended.
+pub(crate) fn forget_alarms(_py: Python<'_>, job: &Job) {
+    let Some(plan) = &job.plan else { return };
+    let alarm = plan.alarm.lock().take();
+    let expiry = plan.expiry.lock().take();
+    for key in [alarm.map(|alarm| alarm.0), expiry].into_iter().flatten() {
+        // Dropped here, attached.
+        let gone = job.house.timers.remove(key);
+        drop(gone);
+    }
+}
+
+/// Forget the record of an ended job when its time is over.
+pub(crate) fn forget_later(job: &Bound<'_, Job>) {
+    let this = job.get();
+    let Some(ttl) = this.plan.as_ref().and_then(|plan| plan.result_ttl) else {
+        return;
+    };
+    let number = this.record.number();
+    let when = Instant::now().checked_add(ttl).filter(|_| !ttl.is_zero());
+    match when {
+        Some(when) => {
+            let alarm = Alarm::Forget(std::sync::Arc::clone(&this.house), number);
+            // Where the system has no thread for that, the record stays, as it does without the option.
+            let _ = this.house.timers.add(when, alarm);
+        }
+        None => forget(&this.house, number),
+    }
+}
+
+/// Forget a record.
+pub(crate) fn forget(house: &super::house::House, number: u64) {
+    if let Some(registry) = house.registry() {
+        let gone = registry.remove(number);
+        drop(gone);
+    }
+}
+
+/// A periodic job goes on after a run that failed: what it raised is in its output.
+fn tell_of(job: &Bound<'_, Job>, outcome: &Outcome) {
+    let py = job.py();
+    let Outcome::Raised(exception, _) = outcome else {
+        return;
+    };
+    match shim::FAILED_RUN.call(py, (exception,)) {
+        Ok(text) => job.get().write(text.to_string().as_bytes()),
+        Err(error) => error.write_unraisable(py, None),
+    }
+}
+
+/// What a job that waited for too long raises.
+pub(crate) fn expired(py: Python<'_>, job: &Job) -> PyErr {
+    let ttl = job
+        .plan
+        .as_ref()
+        .and_then(|plan| plan.ttl)
+        .unwrap_or_default();
+    errors::JobExpired::new_err(format!(
+        "{} expired: it waited in the queue for longer than its ttl of {} s",
+        job.title(py),
+        ttl.as_secs_f64()
+    ))
+}
