@@ -15,22 +15,22 @@ __rjobs_internal__ = True
 
 # Between the arguments by position and those by name, so that f(1, ('a', 2)) and f(1, a=2) differ, as in functools.
 _MARK = object()
-# The jobs at work, by their mapping and their call. A job's callback keeps its mapping alive, so no address is used twice.
+# The jobs at work, by mapping and call. A job's callback keeps its mapping alive, so no address is used twice.
 _at_work: dict[tuple[int, Hashable], Job[Any]] = {}
 # Around every use of a mapping: those of cachetools are not made for several threads.
 _lock = threading.RLock()
 
 
-def claim(
-    job: Job[Any], cache: MutableMapping[Any, Any], fn: Callable[..., Any]
-) -> Job[Any] | tuple[Any] | None:
+def claim(job: Job[Any], cache: MutableMapping[Any, Any], fn: Callable[..., Any]) -> Job[Any] | tuple[Any] | None:
     """Say what to do about a new job under ``cache=``.
 
-    The job that runs the same call already; the answer, as a tuple of one; or None: the job is to run, and its result goes
-    into the mapping. Raises TypeError for what is no mapping, for code, and for arguments that cannot be a key.
+    The job that runs the same call already; the answer, as a tuple of one; or None: the job is to run, and its result
+    goes into the mapping. Raises TypeError for what is no mapping, for code, and for arguments that cannot be a key.
     """
-    if not isinstance(cache, MutableMapping):
-        msg = f"cache must be a mutable mapping, such as a dict or one of cachetools, not {type(cache).__qualname__}"
+    # Whoever wrote the option may have given anything.
+    given: object = cache
+    if not isinstance(given, MutableMapping):
+        msg = f"cache must be a mutable mapping, such as a dict or one of cachetools, not {type(given).__qualname__}"
         raise TypeError(msg)
     if job.expression is not None:
         msg = "cache= goes with a function, and this job is code"

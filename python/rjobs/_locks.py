@@ -7,7 +7,7 @@ import inspect
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +20,11 @@ __rjobs_internal__ = True
 class FileLock:
     """A lock file that also keeps apart the threads of this process.
 
-    The locks of a file system belong to a process: its own threads would all get it. So a lock of `threading` comes first,
+    The locks of a file system belong to a process: all its threads would get it. So a lock of `threading` comes first,
     and the one of `fasteners` second.
     """
 
-    _of_paths: weakref.WeakValueDictionary[str, FileLock] = weakref.WeakValueDictionary()
+    _of_paths: ClassVar[weakref.WeakValueDictionary[str, FileLock]] = weakref.WeakValueDictionary()
     _guard = threading.Lock()
 
     def __init__(self, path: str) -> None:
@@ -80,7 +80,8 @@ class UnderLock:
 
 def make_lock(lock: str | os.PathLike[str] | AbstractContextManager[Any]) -> AbstractContextManager[Any]:
     """What ``lock=`` means: the lock file of a path, or a context manager as it is."""
-    if isinstance(lock, str | os.PathLike) and not hasattr(lock, "__enter__"):
+    # First, since a `pathlib.Path` was a context manager until 3.12, one that does nothing.
+    if isinstance(lock, str | os.PathLike):
         try:
             return FileLock.of(os.fspath(lock))
         except ImportError:

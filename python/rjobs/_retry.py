@@ -50,9 +50,7 @@ class Tries:
 
         # A copy, since a policy keeps its counts in itself, and may serve many jobs.
         self._policy = policy.copy()
-        self._state = tenacity.RetryCallState(
-            retry_object=self._policy, fn=job.func, args=job.args, kwargs=job.kwargs
-        )
+        self._state = tenacity.RetryCallState(retry_object=self._policy, fn=job.func, args=job.args, kwargs=job.kwargs)
         # Of this class, and of no other, says `iter` that there is no further try.
         self._over = tenacity.RetryError
         self._sleep = tenacity.DoSleep
@@ -75,7 +73,7 @@ class Tries:
         except self._over as over:
             # Of an exception the job's own is shown, as everywhere; a result that is not good enough has none.
             return None if exception is not None else over
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  the user's code, whatever it raises
             if error is exception:  # reraise=True
                 return None
             if exception is None:

@@ -25,7 +25,7 @@ class ManagerClosed(JobError, RuntimeError):
 
 
 class JobSkipped(JobError):
-    """What ``get()`` raises of a job that never ran, since one that it came after did not succeed: see ``__cause__``."""
+    """What ``get()`` raises of a job that never ran, since one that it came after was not done: see ``__cause__``."""
 
 
 class JobExpired(JobError):
@@ -38,7 +38,9 @@ class QueueFull(JobError):
     The work comes back: ``fn, args, kwargs = error.work``; for code ``fn`` is a str.
     """
 
-    def __init__(self, message: str, fn: object = None, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, fn: object = None, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.work = (fn, args, kwargs or {})
 

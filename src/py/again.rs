@@ -156,6 +156,10 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
         Ok(key) => *plan.alarm.lock() = Some((key, when)),
         Err(error) => gates::cannot_run(job, &PyErr::from(error)),
     }
+    if stage == Stage::Schedule && this.house.entrance.is_closed() {
+        // Shut down since it was looked at: who did that may have looked here before this was queued.
+        Job::end_queued(job, State::Cancelled);
+    }
     if this.is_over() {
         // Ended between the two: nobody else takes the alarm back.
         forget_alarms(py, this);

@@ -30,6 +30,29 @@ pub(crate) fn must_be_callable(callable: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
+/// Run again every `period` seconds.
+pub(crate) fn repeat(options: &mut Options, period: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = period.py();
+    let Some(period) = seconds("the time between two runs", period, "is none")? else {
+        return Err(PyValueError::new_err(
+            "every needs a finite number of seconds between two runs",
+        ));
+    };
+    if options
+        .more
+        .as_ref()
+        .is_some_and(|more| more.cache.is_some())
+    {
+        return Err(PyTypeError::new_err(
+            "cache= does not go with every(): a periodic job is there to run again",
+        ));
+    }
+    // Here and now, so that no worker has to import it.
+    shim::FAILED_RUN.get(py)?;
+    options.more().every = Some(period);
+    Ok(())
+}
+
 impl JobManager {
     /// `every`, under options.
     pub(crate) fn periodic<'py>(
@@ -41,23 +64,7 @@ impl JobManager {
         mut options: Options,
     ) -> PyResult<Bound<'py, Job>> {
         must_be_callable(callable)?;
-        let Some(period) = seconds("the time between two runs", period, "is none")? else {
-            return Err(PyValueError::new_err(
-                "every needs a finite number of seconds between two runs",
-            ));
-        };
-        if options
-            .more
-            .as_ref()
-            .is_some_and(|more| more.cache.is_some())
-        {
-            return Err(PyTypeError::new_err(
-                "cache= does not go with every(): a periodic job is there to run again",
-            ));
-        }
-        // Here and now, so that no worker has to import it.
-        shim::FAILED_RUN.get(callable.py())?;
-        options.more().every = Some(period);
+        repeat(&mut options, period)?;
         let blueprint = Blueprint::of_call(callable, args, kwargs);
         self.add(callable.py(), blueprint, &options)
     }

@@ -91,7 +91,7 @@ impl Owner<'_> {
         {
             return Ok(other);
         }
-        match self.send_off(&job, more) {
+        match Self::send_off(&job, more) {
             Ok(None) => Ok(job),
             Ok(Some(interrupt)) => Err(interrupt),
             Err(error) => {
@@ -171,7 +171,7 @@ impl Owner<'_> {
         Ok(Some(job.clone()))
     }
 
-    fn send_off(&self, job: &Bound<'_, Job>, more: Option<&More>) -> PyResult<Option<PyErr>> {
+    fn send_off(job: &Bound<'_, Job>, more: Option<&More>) -> PyResult<Option<PyErr>> {
         match (&job.get().plan, more) {
             (Some(plan), Some(more)) => {
                 let after = more

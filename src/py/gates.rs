@@ -64,9 +64,12 @@ impl Job {
     }
 }
 
+/// Jobs that were set free, each with the one that ended.
+type SetFree = VecDeque<(Py<Job>, Py<Job>)>;
+
 thread_local! {
-    /// Jobs that were set free on this thread while it was at others.
-    static SET_FREE: RefCell<Option<VecDeque<(Py<Job>, Py<Job>)>>> = const { RefCell::new(None) };
+    /// Those of this thread while it is at others.
+    static SET_FREE: RefCell<Option<SetFree>> = const { RefCell::new(None) };
 }
 
 /// `before` has ended: on with those that come after it.

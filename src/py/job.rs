@@ -1,6 +1,6 @@
 //! `Job`: the record of one piece of work, and its life from new to released.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,22 +9,19 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
-use super::again::{self, Sequel};
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::runner::Runner;
-use super::shim;
 use super::work::{Label, Work};
-use super::{exit, gates, held};
 use crate::core::clock::Tick;
 use crate::core::latch::Latch;
 use crate::core::output::Output;
 use crate::core::record::Record;
 use crate::core::state::State;
+use crate::interrupt::collector;
 use crate::interrupt::slot::Slot;
-use crate::interrupt::{call, collector};
 
 /// One piece of work and its record: what `new`, `submit` and `%job` give.
 ///
@@ -46,8 +43,9 @@ pub struct Job {
     /// Its end was told of, by `status` or at a prompt.
     pub(crate) reported: AtomicBool,
     pub(crate) stop_requested: AtomicBool,
-    /// It is inside, and the pool does not know of it: it waits, or runs on something else than a worker.
-    aside: AtomicBool,
+    /// How often the entrance counts it as beside the pool: it waits, or runs on something else than a worker. Twice while who
+    /// launched it has not yet said so, and its first run is over.
+    aside: AtomicU32,
     pub(crate) held: Mutex<Held>,
     pub(crate) output: OnceLock<Box<Output>>,
 }
@@ -93,7 +91,7 @@ pub(crate) struct Extras {
 
 impl Extras {
     /// Whether it may refer back to the job.
-    fn is_linked(&self) -> bool {
+    pub(crate) fn is_linked(&self) -> bool {
         self.future.is_some()
             || self.outputs.is_some()
             || self.cause.is_some()
@@ -122,7 +120,7 @@ impl Job {
             counted: AtomicBool::new(false),
             reported: AtomicBool::new(false),
             stop_requested: AtomicBool::new(false),
-            aside: AtomicBool::new(false),
+            aside: AtomicU32::new(0),
             held: Mutex::new(Held {
                 work: Some(work),
                 outcome: Outcome::None,
@@ -146,7 +144,7 @@ impl Job {
     }
 
     /// It counts for `max_queued` no more.
-    fn leave_backlog(&self) {
+    pub(crate) fn leave_backlog(&self) {
         if let Some(backlog) = &self.house.backlog
             && self.counted.swap(false, Ordering::AcqRel)
         {
@@ -175,12 +173,17 @@ impl Job {
 
     /// The entrance has counted it as beside the pool.
     pub(crate) fn went_aside(&self) {
-        self.aside.store(true, Ordering::Release);
+        self.aside.fetch_add(1, Ordering::AcqRel);
     }
 
     /// It is in the pool now, or has ended.
     pub(crate) fn come_back(&self) {
-        if self.aside.swap(false, Ordering::AcqRel) {
+        let was_aside = self
+            .aside
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |times| {
+                times.checked_sub(1)
+            });
+        if was_aside.is_ok() {
             self.house.one_left();
         }
     }
@@ -222,96 +225,6 @@ impl Job {
             collector::track(me);
         }
         result
-    }
-
-    /// End a job that has not started: it never runs. False when it has started or ended.
-    pub(crate) fn end_queued(me: &Bound<'_, Self>, to: State) -> bool {
-        let job = me.get();
-        if !job.house.is_here() || !job.record.end(State::Queued, to, crate::core::clock::now()) {
-            return false;
-        }
-        job.leave_backlog();
-        Self::after_end(me);
-        true
-    }
-
-    /// The end of a run: the job is queued to run once more, or it ends. Then the outcome is stored, what a job that is done
-    /// ran is released (others keep it, for `retry()`), and only then it is said.
-    pub(crate) fn end_running(me: &Bound<'_, Self>, to: State, outcome: Outcome, now: Tick) {
-        let job = me.get();
-        let (to, outcome) = match &job.plan {
-            None => (to, outcome),
-            Some(plan) => match again::after_run(me, plan, to, outcome) {
-                Sequel::Again => return,
-                Sequel::End(to, outcome) => (to, outcome),
-            },
-        };
-        let (work, before) = {
-            let mut held = job.held.lock();
-            let before = std::mem::replace(&mut held.outcome, outcome);
-            (held.work.take_if(|_| to == State::Done), before)
-        };
-        drop(before);
-        if let Some(work) = work {
-            work.release(me.py());
-        }
-        if job.record.end(State::Running, to, now) {
-            Self::after_end(me);
-        }
-    }
-
-    fn after_end(me: &Bound<'_, Self>) {
-        let job = me.get();
-        if let Some(output) = job.output.get() {
-            output.end();
-        }
-        if let Some(plan) = &job.plan {
-            gates::leave_limits(me, plan);
-            again::forget_alarms(me.py(), job);
-        }
-        let (callbacks, dependents, gone, is_linked) = {
-            let mut held = job.held.lock();
-            let has_cycles = held.work.is_some() || held.outcome.can_have_cycles(me.py());
-            match &mut held.extras {
-                None => (Vec::new(), Vec::new(), None, has_cycles),
-                Some(extras) => (
-                    std::mem::take(&mut extras.callbacks),
-                    std::mem::take(&mut extras.dependents),
-                    Some((std::mem::take(&mut extras.kills), extras.feeds.take())),
-                    has_cycles || extras.is_linked(),
-                ),
-            }
-        };
-        drop(gone);
-        if !job.daemon {
-            exit::forget(me);
-        }
-        if is_linked {
-            collector::track(me);
-        }
-        gates::settle(me, dependents);
-        for callback in callbacks {
-            Self::run_callback(me, &callback.into_bound(me.py()));
-        }
-        again::forget_later(me);
-        job.come_back();
-    }
-
-    /// A callback's exception is its own affair, and is shown as Python shows those of `__del__`.
-    pub(crate) fn run_callback(me: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) {
-        let py = me.py();
-        let Ok(args) = (me,).into_pyobject(py) else {
-            return;
-        };
-        // A job that ends another one runs its callbacks: a kill of the former must not land in them.
-        held::undisturbed(py, || {
-            if let Err(exception) = call::call(callback, &args, None) {
-                let told = shim::EXCEPTION_IN_CALLBACK.call(py, (me, callback, &exception));
-                if let Err(error) = told {
-                    error.write_unraisable(py, Some(callback));
-                }
-            }
-        });
     }
 
     /// Append to its output.

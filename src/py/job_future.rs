@@ -29,13 +29,10 @@ impl Job {
     }
 
     /// What a job raises that never ran because of another.
-    fn skipped(&self, py: Python<'_>) -> PyResult<PyErr> {
+    fn skipped(&self, py: Python<'_>) -> PyErr {
         let cause = self.with_extras(|extras| extras.cause.as_ref().map(|job| job.clone_ref(py)));
         let Some(cause) = cause else {
-            return Ok(JobSkipped::new_err(format!(
-                "{} was skipped",
-                self.title(py)
-            )));
+            return JobSkipped::new_err(format!("{} was skipped", self.title(py)));
         };
         let before = cause.get();
         let error = JobSkipped::new_err(format!(
@@ -49,7 +46,7 @@ impl Job {
             Err(cancelled) => Some(cancelled),
         };
         error.set_cause(py, why);
-        Ok(error)
+        error
     }
 
     /// The exception that `get` raises; None for a job that is done.
@@ -64,7 +61,7 @@ impl Job {
                 "{} was cancelled before it started",
                 self.title(py)
             ))),
-            (State::Skipped, _) => Ok(Some(self.skipped(py)?.into_value(py).into_bound(py))),
+            (State::Skipped, _) => Ok(Some(self.skipped(py).into_value(py).into_bound(py))),
             (State::Expired, _) => Ok(Some(again::expired(py, self).into_value(py).into_bound(py))),
             (State::Killed, _) => {
                 let when = if self.record.runs() == 0 {

@@ -132,7 +132,8 @@ impl Job {
         self.label.strform(py)
     }
 
-    /// The function; None for code, and once the job has ended: finished jobs release what they ran.
+    /// The function; None for code, and once the job is done: it releases what it ran then (one that
+    /// ended otherwise keeps it, for `retry()`).
     #[getter]
     fn func(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         if self.source.is_some() {
@@ -145,7 +146,7 @@ impl Job {
             .map(|work| work.callable.clone_ref(py))
     }
 
-    /// The positional arguments; empty once the job has ended.
+    /// The positional arguments; empty once the job is done.
     #[getter]
     fn args<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         let args = self
@@ -157,7 +158,7 @@ impl Job {
         args.map_or_else(|| PyTuple::empty(py), |args| args.into_bound(py))
     }
 
-    /// The keyword arguments; empty once the job has ended.
+    /// The keyword arguments; empty once the job is done.
     #[getter]
     fn kwargs<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         let kwargs = self
@@ -185,7 +186,7 @@ impl Job {
             .and_then(|source| Some(source.code.as_ref()?.clone_ref(py)))
     }
 
-    /// The globals that its code runs in; None for a function, and once the job has ended.
+    /// The globals that its code runs in; None for a function, and once the job is done.
     #[getter]
     fn glob(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.held
@@ -195,7 +196,7 @@ impl Job {
             .and_then(|work| Some(work.namespaces.as_ref()?.0.clone_ref(py)))
     }
 
-    /// The locals that its code runs in; None for a function, and once the job has ended.
+    /// The locals that its code runs in; None for a function, and once the job is done.
     #[getter]
     fn loc(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.held

@@ -16,6 +16,7 @@ mod gates;
 pub(crate) mod held;
 pub(crate) mod house;
 pub(crate) mod job;
+mod job_end;
 mod job_future;
 mod job_inside;
 mod job_output;

@@ -8,6 +8,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString};
 
+use super::compose;
 use super::job::Job;
 use super::manager::JobManager;
 use super::shim;
@@ -55,7 +56,7 @@ impl Default for Options {
 }
 
 const KNOWN: &str =
-    "name, timeout, ttl, result_ttl, retry, after, priority, limit, cache, lock, daemon";
+    "name, timeout, daemon, after, priority, limit, ttl, result_ttl, retry, cache, lock";
 /// Part of the contract, and not built yet.
 const PLANNED: [&str; 3] = ["on", "profile", "echo"];
 
@@ -101,9 +102,11 @@ impl Options {
             "after" => self.more().after = after(manager, value)?,
             "limit" => self.more().limits = limits(manager, value)?,
             "cache" => {
-                self.more().cache = Some(value.clone().unbind()).filter(|_| !value.is_none())
+                self.more().cache = Some(value.clone().unbind()).filter(|_| !value.is_none());
             }
             "lock" => self.more().lock = lock(value)?,
+            // Of `%job --every`.
+            "_every" => compose::repeat(self, value)?,
             planned if PLANNED.contains(&planned) => {
                 return Err(PyNotImplementedError::new_err(format!(
                     "the option {planned} is not built yet in this version of rjobs; it has: {KNOWN}",

@@ -32,6 +32,12 @@ impl Work {
         }
     }
 
+    /// For a job that has ended and can be run again: without the context, which is the submitter's. The context is for the
+    /// caller to release.
+    pub(crate) fn without_context(&mut self, py: Python<'_>) -> Py<PyAny> {
+        std::mem::replace(&mut self.context, py.None())
+    }
+
     /// Drop it on a worker, where finalizers may run at the end of the interpreter.
     pub(crate) fn release(self, py: Python<'_>) {
         call::release(self.callable.into_bound(py));

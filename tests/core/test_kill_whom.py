@@ -75,6 +75,8 @@ def test_a_kill_hits_no_other_job(single, go):
         assert started.wait(5)
         victim.kill(0)
         assert follower.get(5) == number
+        # On a busy machine it may be taken for one in native code, and another worker run the follower.
+        victim.join(5)
         assert victim.state == "killed"
 
 

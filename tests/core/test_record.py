@@ -202,7 +202,8 @@ def test_function_and_arguments_can_be_looked_at_while_it_waits(single, hold):
     assert job.kwargs == {"end": ""}
     assert (job.expression, job.code, job.glob, job.loc) == (None, None, None, None)
     assert job.cancel()
-    assert (job.func, job.args, job.kwargs) == (None, (), {})
+    # Kept for `retry()`.
+    assert (job.func, job.args, job.kwargs) == (print, (argument,), {"end": ""})
 
 
 def test_function_and_arguments_can_be_looked_at_while_it_runs(manager):

@@ -58,15 +58,21 @@ def test_a_bound_methods_object_is_let_go(single, is_gone):
 
 
 @pytest.mark.parametrize("end", ["cancel", "kill"])
-def test_a_job_that_never_ran_lets_go_as_well(single, hold, watched, is_gone, end):
+def test_a_job_that_never_ran_keeps_its_call_for_a_retry_and_no_longer(single, hold, watched, is_gone, end):
     hold(on=single)
     thing = watched()
     death = thing.death
     job = single.submit(use, thing)
     del thing
     getattr(job, end)()
-    assert is_gone(death)
-    assert job.args == ()
+    assert not death.is_set()
+    assert job.retry().args == job.args
+    single.kill_all(0)
+    hold.go.set()
+    single.wait()
+    single.flush()
+    del job
+    assert is_gone(death, single)
 
 
 def test_the_context_of_an_ended_job_is_let_go(single, watched, is_gone):

@@ -9,7 +9,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
-from rjobs import current_job
+from rjobs import Job, current_job
 from rjobs.errors import UnknownJob
 from rjobs.notebook import cells
 from rjobs.notebook.completion import COMMANDS
@@ -19,7 +19,7 @@ from rjobs.notebook.options import parse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rjobs import Job, JobManager
+    from rjobs import JobManager
     from rjobs.notebook.hiding import Hiding
 
 # Seconds that `%jobs kill` waits for all its jobs together.
@@ -46,6 +46,10 @@ class JobMagics:
 
         -n, --name NAME     what the job is called in the table
         -t, --timeout S     end the job after S seconds of running
+        -r, --retries N     try a run that failed again, up to N times, after growing waits
+        -a, --after JOBS    start when these jobs are done: numbers or variables, with commas
+        -e, --every S       run it again every S seconds, until it is killed
+        -l, --limit NAMES   wait for these limits, made by `jobs.limit`, with commas
         -o, --out VAR       assign the result to this variable when the job is done
         -q, --quiet         show nothing (so does a `;` at the end of the code)
         -f, --follow        stream the output here until the job ends; Ctrl-C detaches, the job goes on
@@ -67,7 +71,14 @@ class JobMagics:
         if compiled is None:
             message = "%job needs code to run: %job [options] code, or %%job [options] with the code below it."
             raise UsageError(message)
-        given = {"name": options.name, "timeout": options.timeout}
+        given = {
+            "name": options.name,
+            "timeout": options.timeout,
+            "retry": options.retries,
+            "after": self._after(options.after) or None,
+            "limit": options.limit or None,
+            "_every": options.every,
+        }
         private: Any = self._manager()  # the stub tells of the public names only
         job: Job[Any] = private._new_code(  # noqa: SLF001
             cells.runner(self._shell, compiled, options.out),
@@ -83,6 +94,20 @@ class JobMagics:
         if options.follow:
             follow(job)
         return job
+
+    def _after(self, words: tuple[str, ...]) -> list[Job[Any]]:
+        """Give the jobs that `--after` means: by number, or by a variable that holds one."""
+        jobs = []
+        for word in words:
+            held = self._shell.user_ns.get(word)
+            if isinstance(held, Job):
+                jobs.append(held)
+            elif word.isdigit():
+                jobs.append(_job(self._manager(), word))
+            else:
+                message = f"%job --after needs the number of a job, or a variable that holds one, not {word!r}."
+                raise UsageError(message)
+        return jobs
 
     def jobs(self, line: str) -> None:
         """Look after the jobs.

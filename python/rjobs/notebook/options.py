@@ -29,11 +29,12 @@ _LETTERS = {
     "e": "every",
     "l": "limit",
 }
-_WITH_VALUE = {"name", "timeout", "out"}
+_WITH_VALUE = {"name", "timeout", "out", "retries", "after", "every", "limit"}
 _FLAGS = {"quiet", "follow"}
-_NOT_YET = {"retries", "after", "process", "on", "every", "limit", "profile"}
-_THERE_ARE = "There are -n/--name, -t/--timeout, -o/--out, -q/--quiet, -f/--follow"
-KNOWN = ("-n", "--name", "-t", "--timeout", "-o", "--out", "-q", "--quiet", "-f", "--follow")
+_NOT_YET = {"process", "on", "profile"}
+_SHORT = {option: letter for letter, option in _LETTERS.items() if option not in _NOT_YET}
+_THERE_ARE = "There are " + ", ".join(f"-{letter}/--{option}" for option, letter in _SHORT.items())
+KNOWN = tuple(word for option, letter in _SHORT.items() for word in (f"-{letter}", f"--{option}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class Options:
     name: str | None = None
     timeout: float | None = None
     out: str | None = None
+    retries: int | None = None
+    after: tuple[str, ...] = ()
+    every: float | None = None
+    limit: tuple[str, ...] = ()
     quiet: bool = False
     follow: bool = False
 
@@ -71,8 +76,12 @@ def parse(line: str) -> Options:
     return Options(
         code=rest.lstrip(),
         name=values.get("name"),
-        timeout=_timeout(values["timeout"]) if "timeout" in values else None,
+        timeout=_seconds("timeout", values["timeout"]) if "timeout" in values else None,
         out=_variable(values["out"]) if "out" in values else None,
+        retries=_count(values["retries"]) if "retries" in values else None,
+        after=_several("after", values.get("after", "")),
+        every=_seconds("every", values["every"]) if "every" in values else None,
+        limit=_several("limit", values.get("limit", "")),
         quiet="quiet" in flags,
         follow="follow" in flags,
     )
@@ -120,15 +129,30 @@ def _value(option: str, rest: str) -> tuple[str, str]:
     return value, rest[match.end() :]
 
 
-def _timeout(text: str) -> float:
+def _seconds(option: str, text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not (0 < seconds < math.inf):
-        message = f"%job --timeout needs a number of seconds above 0, not {text!r}."
+        message = f"%job --{option} needs a number of seconds above 0, not {text!r}."
         raise UsageError(message)
     return seconds
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        message = f"%job --retries needs a whole number, how often to try again, not {text!r}."
+        raise UsageError(message)
+    return int(text)
+
+
+def _several(option: str, text: str) -> tuple[str, ...]:
+    words = tuple(filter(None, (word.strip() for word in text.split(","))))
+    if text and not words:
+        message = f"%job --{option} needs a value, or several with commas, not {text!r}."
+        raise UsageError(message)
+    return words
 
 
 def _variable(name: str) -> str:

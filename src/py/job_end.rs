@@ -1,0 +1,116 @@
+//! How jobs end, once: what is stored, what is released, who is told.
+
+use pyo3::prelude::*;
+
+use super::again::{self, Sequel};
+use super::job::Job;
+use super::outcome::Outcome;
+use super::{exit, gates, held, shim};
+use crate::core::clock::Tick;
+use crate::core::state::State;
+use crate::interrupt::{call, collector};
+
+impl Job {
+    /// End a job that has not started: it never runs. False when it has started or ended.
+    pub(crate) fn end_queued(me: &Bound<'_, Self>, to: State) -> bool {
+        let job = me.get();
+        if !job.house.is_here() || !job.record.end(State::Queued, to, crate::core::clock::now()) {
+            return false;
+        }
+        job.leave_backlog();
+        job.release_context(me.py());
+        Self::after_end(me);
+        true
+    }
+
+    /// The end of a run: the job is queued to run once more, or it ends. Then the outcome is stored, what a job that is done
+    /// ran is released (others keep it, for `retry()`), and only then it is said.
+    pub(crate) fn end_running(me: &Bound<'_, Self>, to: State, outcome: Outcome, now: Tick) {
+        let job = me.get();
+        let (to, outcome) = match &job.plan {
+            None => (to, outcome),
+            Some(plan) => match again::after_run(me, plan, to, outcome) {
+                Sequel::Again => return,
+                Sequel::End(to, outcome) => (to, outcome),
+            },
+        };
+        let (work, before) = {
+            let mut held = job.held.lock();
+            let before = std::mem::replace(&mut held.outcome, outcome);
+            (held.work.take_if(|_| to == State::Done), before)
+        };
+        drop(before);
+        if let Some(work) = work {
+            work.release(me.py());
+        }
+        job.release_context(me.py());
+        if job.record.end(State::Running, to, now) {
+            Self::after_end(me);
+        }
+    }
+
+    /// What is kept for `retry()` is the call, and not the context that it ran in.
+    fn release_context(&self, py: Python<'_>) {
+        let context = {
+            let mut held = self.held.lock();
+            held.work.as_mut().map(|work| work.without_context(py))
+        };
+        if let Some(context) = context {
+            call::release(context.into_bound(py));
+        }
+    }
+
+    fn after_end(me: &Bound<'_, Self>) {
+        let job = me.get();
+        if let Some(output) = job.output.get() {
+            output.end();
+        }
+        if let Some(plan) = &job.plan {
+            gates::leave_limits(me, plan);
+            again::forget_alarms(me.py(), job);
+        }
+        let (callbacks, dependents, gone, is_linked) = {
+            let mut held = job.held.lock();
+            let has_cycles = held.work.is_some() || held.outcome.can_have_cycles(me.py());
+            match &mut held.extras {
+                None => (Vec::new(), Vec::new(), None, has_cycles),
+                Some(extras) => (
+                    std::mem::take(&mut extras.callbacks),
+                    std::mem::take(&mut extras.dependents),
+                    Some((std::mem::take(&mut extras.kills), extras.feeds.take())),
+                    has_cycles || extras.is_linked(),
+                ),
+            }
+        };
+        drop(gone);
+        if !job.daemon {
+            exit::forget(me);
+        }
+        if is_linked {
+            collector::track(me);
+        }
+        gates::settle(me, dependents);
+        for callback in callbacks {
+            Self::run_callback(me, &callback.into_bound(me.py()));
+        }
+        again::forget_later(me);
+        job.come_back();
+    }
+
+    /// A callback's exception is its own affair, and is shown as Python shows those of `__del__`.
+    pub(crate) fn run_callback(me: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) {
+        let py = me.py();
+        let Ok(args) = (me,).into_pyobject(py) else {
+            return;
+        };
+        // A job that ends another one runs its callbacks: a kill of the former must not land in them.
+        held::undisturbed(py, || {
+            if let Err(exception) = call::call(callback, &args, None) {
+                let told = shim::EXCEPTION_IN_CALLBACK.call(py, (me, callback, &exception));
+                if let Err(error) = told {
+                    error.write_unraisable(py, Some(callback));
+                }
+            }
+        });
+    }
+}
