@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timezone
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +39,8 @@ _STATES = (
     "expired",
     "done",
 )
+# What is due at a time, by what it waits for.
+_TIMED = {"retry": "retry", "schedule": "next run"}
 _HEADER = ("#", "state", "name", "elapsed", "progress", "output")
 _COLOURS = {"running": "#1a73e8", "queued": "#80868b", "done": "#188038"}
 _BAD_COLOUR = "#d93025"
@@ -68,7 +71,19 @@ def state_text(job: Job[Any]) -> str:
     if state == "running" and read(job, "kill_pending", default=False):
         native = read(job, "in_native_code", default=False)
         return "kill pending (in native code)" if native else "kill pending"
+    if state == "queued":
+        return _waiting_text(job)
     return state.replace("_", " ")
+
+
+def _waiting_text(job: Job[Any]) -> str:
+    """Say what a queued job waits for, where that is more than a worker."""
+    what = str(read(job, "waiting_for", "worker"))
+    when = read(job, "next_run_at", None)
+    if what in _TIMED and when is not None:
+        seconds = (when - datetime.now(timezone.utc)).total_seconds()
+        return f"{_TIMED[what]} in {duration(max(seconds, 0.0))}"
+    return f"queued ({what})" if what in ("jobs", "limit") else "queued"
 
 
 def colour(job: Job[Any]) -> str:
