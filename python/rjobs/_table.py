@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,7 +81,7 @@ def _waiting_text(job: Job[Any]) -> str:
     what = str(read(job, "waiting_for", "worker"))
     when = read(job, "next_run_at", None)
     if what in _TIMED and when is not None:
-        seconds = (when - datetime.now(timezone.utc)).total_seconds()
+        seconds = (when - datetime.now(UTC)).total_seconds()
         return f"{_TIMED[what]} in {duration(max(seconds, 0.0))}"
     return f"queued ({what})" if what in ("jobs", "limit") else "queued"
 

@@ -26,6 +26,6 @@ def test_the_table_says_what_a_job_waits_for():
         assert _table.state_text(job) == text
     assert _table.state_text(periodic) in ("next run in 1 h 00 min", "next run in 59 min 59 s")
     # A failed job is soon tried again: it is caught between two tries, or was.
-    assert re.match(r"retry in \d+ ms|queued|running|failed", _table.state_text(retried))
+    assert re.match(r"retry in [\d.]+ m?s|queued|running|failed", _table.state_text(retried))
     go.set()
     jobs.shutdown(kill=True)
