@@ -27,6 +27,8 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::streams::forget_streams;
     #[pymodule_export]
+    use crate::py::values::JobValues;
+    #[pymodule_export]
     use crate::py::view::ManagerView;
     #[pymodule_export]
     use crate::py::worker::Worker;

@@ -68,6 +68,9 @@ def state_text(job: Job[Any]) -> str:
     if state == "running" and read(job, "kill_pending", default=False):
         native = read(job, "in_native_code", default=False)
         return "kill pending (in native code)" if native else "kill pending"
+    waiting_for = read(job, "waiting_for", None) if state == "running" else None
+    if waiting_for is not None:
+        return f"waiting for a {waiting_for}"
     return state.replace("_", " ")
 
 

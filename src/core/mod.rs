@@ -17,3 +17,4 @@ pub mod ring;
 pub mod state;
 pub mod sync;
 pub mod timers;
+pub mod values;

@@ -14,6 +14,7 @@ use super::options::Options;
 use super::outcome::Outcome;
 use super::runner::Runner;
 use super::shim;
+use super::values::{Stream, ring_all};
 use super::work::{Label, Work};
 use super::{exit, held};
 use crate::core::clock::Tick;
@@ -75,6 +76,22 @@ pub(crate) struct Extras {
     pub(crate) stop: Option<Arc<Latch>>,
     /// The classes that kills asked for. All are kept until the job has ended: the thread's state may hold one.
     pub(crate) kills: Vec<Py<PyType>>,
+    /// The values it gives before its end, and how many may wait to be read, where that was said.
+    pub(crate) stream: Option<Arc<Stream>>,
+    pub(crate) buffersize: Option<usize>,
+    /// Those who follow its output to its end.
+    pub(crate) followers: usize,
+}
+
+impl Extras {
+    /// Those that options ask for.
+    fn under(options: &Options) -> Option<Box<Self>> {
+        options.buffersize?;
+        Some(Box::new(Self {
+            buffersize: options.buffersize,
+            ..Self::default()
+        }))
+    }
 }
 
 impl Job {
@@ -100,7 +117,7 @@ impl Job {
             held: Mutex::new(Held {
                 work: Some(work),
                 outcome: Outcome::None,
-                extras: None,
+                extras: Extras::under(options),
                 runner: None,
             }),
             output: OnceLock::new(),
@@ -208,19 +225,26 @@ impl Job {
         if let Some(output) = job.output.get() {
             output.end();
         }
-        let (callbacks, kills, is_linked) = {
+        let (callbacks, kills, stream, is_linked) = {
             let mut held = job.held.lock();
             let has_cycles = held.outcome.can_have_cycles(me.py());
             match &mut held.extras {
-                None => (Vec::new(), Vec::new(), has_cycles),
+                None => (Vec::new(), Vec::new(), None, has_cycles),
                 Some(extras) => (
                     std::mem::take(&mut extras.callbacks),
                     std::mem::take(&mut extras.kills),
-                    has_cycles || extras.future.is_some() || extras.outputs.is_some(),
+                    extras.stream.clone(),
+                    has_cycles
+                        || extras.future.is_some()
+                        || extras.outputs.is_some()
+                        || extras.stream.is_some(),
                 ),
             }
         };
         drop(kills);
+        if let Some(stream) = stream {
+            ring_all(me.py(), &stream, stream.end());
+        }
         if !job.daemon {
             exit::forget(me);
         }
@@ -301,6 +325,9 @@ impl Job {
             }
             visit.call(&extras.future)?;
             visit.call(&extras.outputs)?;
+            if let Some(stream) = &extras.stream {
+                stream.try_each(|value| visit.call(value), |bell| visit.call(bell))?;
+            }
         }
         Ok(())
     }
@@ -316,6 +343,12 @@ impl Job {
                 runner: None,
             },
         );
+        // Who iterates keeps the values as well.
+        let stream = held
+            .extras
+            .as_ref()
+            .and_then(|extras| extras.stream.clone());
+        drop(stream.map(|stream| stream.clear()));
         drop(held);
     }
 }

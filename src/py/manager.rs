@@ -147,7 +147,12 @@ fn code_blueprint<'py>(
 }
 
 /// A whole number of at least `least`; one beyond what the machine counts is as good as the largest.
-fn count_of(name: &str, value: &Bound<'_, PyAny>, least: usize, wanted: &str) -> PyResult<usize> {
+pub(crate) fn count_of(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+    least: usize,
+    wanted: &str,
+) -> PyResult<usize> {
     let number = value.cast::<PyInt>().map_err(|_| {
         let kind = value
             .get_type()
@@ -212,10 +217,12 @@ impl JobManager {
     /// `new('code', glob)` and `new('code', glob, loc)` in others; it may hold statements and top-level `await`, and the
     /// value of a last expression is the result.
     /// Options: `name` (str), `timeout` (seconds of the run, default none), `daemon` (default True: the exit of the
-    /// interpreter ends the job; False: it waits for it). Keyword arguments of the function do not go here, but into
+    /// interpreter ends the job; False: it waits for it), `buffersize` (how many values that the job yields or sends may wait to
+    /// be read, default 1,000). Keyword arguments of the function do not go here, but into
     /// `kw`, or to `submit`.
     ///
-    /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop.
+    /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop. The
+    /// values that a generator function yields are read by `for x in job`, and what it returns is the result.
     /// Raises `SyntaxError` for code that does not compile, `TypeError` for what is neither callable nor str and for unknown
     /// options, `ManagerClosed` after `shutdown()`. Does not block.
     #[pyo3(name = "new", signature = (func_or_exp, /, *args, kw = None, **options))]

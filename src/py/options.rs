@@ -6,6 +6,8 @@ use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 
+use super::manager::count_of;
+
 /// How a job is run.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -14,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
     /// False: the exit of the interpreter waits for the job.
     pub(crate) daemon: bool,
+    /// How many of its values may wait to be read; None for the default.
+    pub(crate) buffersize: Option<usize>,
 }
 
 impl Default for Options {
@@ -22,11 +26,12 @@ impl Default for Options {
             name: None,
             timeout: None,
             daemon: true,
+            buffersize: None,
         }
     }
 }
 
-const KNOWN: &str = "name, timeout, daemon";
+const KNOWN: &str = "name, timeout, daemon, buffersize";
 /// Part of the contract, and not built yet.
 const PLANNED: [&str; 11] = [
     "ttl",
@@ -58,6 +63,7 @@ impl Options {
                         .map_err(|_| wrong(&key, "True or False", &value))?
                         .is_true();
                 }
+                "buffersize" => options.buffersize = buffersize(&value)?,
                 planned if PLANNED.contains(&planned) => {
                     return Err(PyNotImplementedError::new_err(format!(
                         "the option {planned} is not built yet in this version of rjobs; it has: {KNOWN}",
@@ -85,6 +91,16 @@ fn name(value: &Bound<'_, PyAny>) -> PyResult<Option<Box<str>>> {
         .cast::<PyString>()
         .map_err(|_| wrong("name", "a str or None", value))?;
     Ok(Some(name.to_string_lossy().into()))
+}
+
+fn buffersize(value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    if value.is_instance_of::<PyBool>() {
+        return Err(wrong("buffersize", "an int or None", value));
+    }
+    count_of("buffersize", value, 1, "1 or more, or None").map(Some)
 }
 
 fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
