@@ -25,6 +25,8 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::manager::JobManager;
     #[pymodule_export]
+    use crate::py::progress::{Progress, ProgressBar};
+    #[pymodule_export]
     use crate::py::streams::forget_streams;
     #[pymodule_export]
     use crate::py::values::JobValues;

@@ -6,7 +6,7 @@ import shutil
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rjobs._safe_text import duration, fit, one_line, overwritten, padded, width
+from rjobs._safe_text import duration, fit, one_line, overwritten, padded, short, speed, width
 from rjobs._traceback import summary
 
 if TYPE_CHECKING:
@@ -200,16 +200,9 @@ def _last_line(job: Job[Any]) -> str:
 
 
 def _progress(progress: Any) -> str:
-    done, total = getattr(progress, "done", None), getattr(progress, "total", None)
+    done, total, rate = (getattr(progress, name, None) for name in ("done", "total", "rate"))
     if done is None:
         return ""
-    return one_line(f"{done}/{total}" if total else f"{done}", 16)
-
-
-def _fit(line: str, room: int) -> str:
-    # Cells and not characters: wide characters take two.
-    if width(line) <= room:
-        return line
-    while line and width(line) > room - 1:
-        line = line[:-1]
-    return line + "…"
+    unit = one_line(str(getattr(progress, "unit", "it")), 8)
+    far = f"{min(done / total, 1):.0%} of {short(total)}" if total else f"{short(done)} {unit}"
+    return one_line(f"{far}, {speed(rate, unit)}" if rate else far, 32)

@@ -11,6 +11,7 @@ pub mod entrance;
 pub mod latch;
 pub mod output;
 pub mod pool;
+pub mod progress;
 pub mod record;
 pub mod registry;
 pub mod ring;

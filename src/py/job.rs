@@ -12,6 +12,7 @@ use pyo3::types::{PyList, PyString, PyType};
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
+use super::progress::Reported;
 use super::runner::Runner;
 use super::shim;
 use super::values::{Stream, ring_all};
@@ -79,6 +80,7 @@ pub(crate) struct Extras {
     /// The values it gives before its end, and how many may wait to be read, where that was said.
     pub(crate) stream: Option<Arc<Stream>>,
     pub(crate) buffersize: Option<usize>,
+    pub(crate) progress: Option<Box<Reported>>,
     /// Those who follow its output to its end.
     pub(crate) followers: usize,
 }

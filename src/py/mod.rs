@@ -25,6 +25,7 @@ mod manager_lists;
 mod manager_wait;
 pub(crate) mod options;
 pub(crate) mod outcome;
+pub(crate) mod progress;
 mod recruit;
 pub(crate) mod runner;
 pub(crate) mod shim;
