@@ -25,7 +25,11 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::manager::JobManager;
     #[pymodule_export]
+    use crate::py::progress::{Progress, ProgressBar};
+    #[pymodule_export]
     use crate::py::streams::forget_streams;
+    #[pymodule_export]
+    use crate::py::values::JobValues;
     #[pymodule_export]
     use crate::py::view::ManagerView;
     #[pymodule_export]

@@ -5,6 +5,7 @@ In a notebook ``%load_ext rjobs``, then ``%job f(x)``; anywhere else ``jobs = rj
 
 from __future__ import annotations
 
+from rjobs._progress import track
 from rjobs._rjobs import Job, JobManager, __version__, current_job, kill_thread
 from rjobs._tools import get_chunks
 from rjobs.errors import (
@@ -38,6 +39,7 @@ __all__ = [
     "current_job",
     "get_chunks",
     "kill_thread",
+    "track",
 ]
 
 

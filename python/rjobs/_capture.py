@@ -1,4 +1,4 @@
-"""What makes a job's output the job's: hooks on the standard streams, on threads that jobs start, and on ``input``.
+"""What makes a job's output the job's: hooks on the standard streams, on their threads, on ``input`` and tqdm.
 
 Outside of jobs every hook passes through. They come with the first manager, and go with ``%unload_ext``.
 """
@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from rjobs import _streams, _threads
+from rjobs import _streams, _threads, _tqdm
 from rjobs._rjobs import _current, adopt, call_held, current_job, refuse_input
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def install() -> None:
         _undo.append(_streams.unhook_streams)
         _undo.append(_streams.wrap_redirect(contextlib._RedirectStream))  # noqa: SLF001
         _undo.append(_put_back)
+        _tqdm.install()
+        _undo.append(_tqdm.uninstall)
     hook_streams()
 
 

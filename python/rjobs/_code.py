@@ -24,6 +24,8 @@ _sources: dict[str, None] = {}
 class CodeRunner:
     """Runs compiled statements, then a last expression whose value it returns."""
 
+    # Its value may be a generator that is to be run.
+    __rjobs_code__ = True
     __slots__ = ("body", "glob", "last", "loc")
 
     def __init__(

@@ -1,6 +1,9 @@
-"""What workers call. It imports nothing and is loaded with the first manager: no worker imports at the end."""
+"""What workers call. It imports what is there and is loaded with the first manager: no worker imports at the end."""
 
 from __future__ import annotations
+
+import functools
+import sys
 
 # mypy reads it as True.
 TYPE_CHECKING = False
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
 
 # Frames of modules that say so are ours: `trim` cuts them off.
 __rjobs_internal__ = True
+
+# Wrappers around a function that are looked into.
+_DEEPEST = 20
 
 
 def nothing() -> None:
@@ -34,6 +40,39 @@ def _first_of_user(traceback: TracebackType | None) -> TracebackType | None:
             return traceback
         traceback = traceback.tb_next
     return None
+
+
+def is_in_loop() -> bool:
+    """Whether the calling thread runs an event loop of asyncio's."""
+    events: Any = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None  # noqa: SLF001
+
+
+def is_made_by(callable_: Any, generator: Any) -> bool:
+    """Whether a generator that a call gave is that of a generator function, so that running it is the job.
+
+    For code: one that has not begun. One that was made elsewhere and returned is a value.
+    """
+    kind = "gi" if hasattr(generator, "gi_code") else "ag"
+    if getattr(type(callable_), "__rjobs_code__", False):
+        frame, *begun = (getattr(generator, f"{kind}_{name}", None) for name in ("frame", "running", "suspended"))
+        return frame is not None and not any(begun)
+    code = getattr(generator, f"{kind}_code")
+    for _ in range(_DEEPEST):
+        if isinstance(callable_, functools.partial):
+            callable_ = callable_.func
+            continue
+        # A method; a wrapper; an object that is called.
+        function = getattr(callable_, "__func__", callable_)
+        if getattr(function, "__code__", None) is code:
+            return True
+        if (wrapped := getattr(function, "__wrapped__", None)) is not None:
+            callable_ = wrapped
+        elif isinstance(function, type) or hasattr(function, "__code__"):
+            return False
+        else:
+            callable_ = getattr(type(function), "__call__", None)  # noqa: B004 - what it is called by
+    return False
 
 
 def exception_in_callback(job: Job[Any], callback: Callable[[Job[Any]], object], exception: BaseException) -> None:

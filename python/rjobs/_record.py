@@ -52,10 +52,18 @@ def to_dict(job: Job[Any]) -> dict[str, Any]:
         "cpu_time": job.cpu_time,
         "ident": job.ident,
         "native_id": job.native_id,
+        "progress": _progress(job),
         "tail": job.tail(TAIL_LINES),
         "output_dropped": job.output_dropped,
         "outputs": len(job.outputs),
     }
+
+
+def _progress(job: Job[Any]) -> dict[str, Any] | None:
+    progress = job.progress
+    if not progress:
+        return None
+    return {name: getattr(progress, name) for name in ("done", "total", "unit", "desc", "rate", "eta")}
 
 
 def _exception(job: Job[Any]) -> dict[str, Any] | None:

@@ -94,3 +94,18 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min {rest:02} s"
+
+
+def short(number: float) -> str:
+    """Give a count in a few characters: `7`, `0.25`, `12.5k`, `3M`."""
+    if number >= 10_000:  # noqa: PLR2004 - four digits are short enough
+        for factor, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+            # What would be rounded to 1000 of one is 1 of the next.
+            if number >= factor * 0.9995:
+                return f"{number / factor:.3g}{letter}"
+    return f"{number:.4g}" if number >= 1 or number == 0 else f"{number:.2g}"
+
+
+def speed(rate: float, unit: str) -> str:
+    """Give units in a second as people write it: `3.2 it/s`, and `12 s/it` where that is less than one."""
+    return f"{short(rate)} {unit}/s" if rate >= 1 else f"{short(1 / rate)} s/{unit}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rjobs._safe_text import duration, fit, one_line, overwritten, padded, width
+from rjobs._safe_text import duration, fit, one_line, overwritten, padded, short, speed, width
 from rjobs._traceback import summary
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ def state_text(job: Job[Any]) -> str:
         return "kill pending (in native code)" if native else "kill pending"
     if state == "queued":
         return _waiting_text(job)
+    waiting_for = read(job, "waiting_for", None) if state == "running" else None
+    if waiting_for is not None:
+        return f"waiting for a {waiting_for}"
     return state.replace("_", " ")
 
 
@@ -212,16 +215,9 @@ def _last_line(job: Job[Any]) -> str:
 
 
 def _progress(progress: Any) -> str:
-    done, total = getattr(progress, "done", None), getattr(progress, "total", None)
+    done, total, rate = (getattr(progress, name, None) for name in ("done", "total", "rate"))
     if done is None:
         return ""
-    return one_line(f"{done}/{total}" if total else f"{done}", 16)
-
-
-def _fit(line: str, room: int) -> str:
-    # Cells and not characters: wide characters take two.
-    if width(line) <= room:
-        return line
-    while line and width(line) > room - 1:
-        line = line[:-1]
-    return line + "…"
+    unit = one_line(str(getattr(progress, "unit", "it")), 8)
+    far = f"{min(done / total, 1):.0%} of {short(total)}" if total else f"{short(done)} {unit}"
+    return one_line(f"{far}, {speed(rate, unit)}" if rate else far, 32)

@@ -123,6 +123,11 @@ impl Record {
         self.waiters.lock().retain(|kept| !kept.is(waiter));
     }
 
+    /// Whether somebody waits for its end.
+    pub fn is_watched(&self) -> bool {
+        !self.waiters.lock().is_empty()
+    }
+
     /// When it was accepted.
     pub fn created(&self) -> Tick {
         self.created

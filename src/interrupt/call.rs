@@ -64,6 +64,44 @@ pub(crate) fn call<'py>(
     unsafe { Bound::from_owned_ptr_or_opt(py, result) }.ok_or_else(|| raised(py))
 }
 
+type Send = unsafe extern "C-unwind" fn(
+    *mut ffi::PyObject,
+    *mut ffi::PyObject,
+    *mut *mut ffi::PyObject,
+) -> ffi::PySendResult;
+
+/// How far a generator has come.
+pub(crate) enum Step<'py> {
+    /// It gave a value, and waits.
+    Yielded(Bound<'py, PyAny>),
+    /// It returned or raised.
+    Ended(Result<Bound<'py, PyAny>, Bound<'py, PyBaseException>>),
+}
+
+/// `next(generator)`, where what it returns is no exception.
+pub(crate) fn resume<'py>(generator: &Bound<'py, PyAny>) -> Step<'py> {
+    let py = generator.py();
+    let function = black_box(ffi::PyIter_Send as *const ());
+    let mut result = std::ptr::null_mut();
+    let guard = ParkOnUnwind;
+    // SAFETY: as in `call`, with the parameters of `PyIter_Send`; both objects are kept alive by the caller, and `result`
+    // becomes a new reference, or NULL where it raised.
+    let sent = unsafe {
+        std::mem::transmute::<*const (), Send>(function)(
+            generator.as_ptr(),
+            ffi::Py_None(),
+            &raw mut result,
+        )
+    };
+    std::mem::forget(guard);
+    // SAFETY: a new reference, or NULL.
+    let result = unsafe { Bound::from_owned_ptr_or_opt(py, result) };
+    match (sent, result) {
+        (ffi::PySendResult::PYGEN_NEXT, Some(value)) => Step::Yielded(value),
+        (_, result) => Step::Ended(result.ok_or_else(|| raised(py))),
+    }
+}
+
 /// The exception that is set, taken off the thread.
 ///
 /// Not `PyErr::take`, which resumes a panic where a job raised the exception of one: a panic in one job is that job's

@@ -39,10 +39,13 @@ impl AsCompleted {
             .enumerate()
             .filter(|(key, job)| {
                 job.get().is_over()
-                    || !job.get().record.watch(Waiter::Stream {
-                        stream: Arc::clone(&stream),
-                        key: *key,
-                    })
+                    || !job.get().watch(
+                        job.py(),
+                        Waiter::Stream {
+                            stream: Arc::clone(&stream),
+                            key: *key,
+                        },
+                    )
             })
             .map(|(key, _)| key)
             .collect();

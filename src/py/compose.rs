@@ -261,6 +261,7 @@ impl Job {
             name: self.given_name.clone(),
             timeout: self.timeout,
             daemon: self.daemon,
+            buffersize: self.with_extras(|extras| extras.buffersize),
             more: None,
         };
         if let Some(plan) = &self.plan {
@@ -352,16 +353,21 @@ impl Job {
     }
 
     /// What a queued job waits for: 'jobs' (that it comes after), 'limit', 'retry' (the time of its next try), 'schedule' (the
-    /// time of its next periodic run) or 'worker'; None once it runs or has ended.
+    /// time of its next periodic run) or 'worker'; and a running one: 'reader', when it has a value to give and nobody reads
+    /// those that wait already. None else. Does not block.
     #[getter]
     fn waiting_for(&self) -> Option<&'static str> {
-        (self.state() == State::Queued).then(|| {
-            let stage = self
-                .plan
-                .as_ref()
-                .map_or(Stage::Worker, |plan| plan.stage());
-            stage.name()
-        })
+        match self.state() {
+            State::Queued => {
+                let stage = self
+                    .plan
+                    .as_ref()
+                    .map_or(Stage::Worker, |plan| plan.stage());
+                Some(stage.name())
+            }
+            State::Running if self.waits_for_a_reader() => Some("reader"),
+            _ => None,
+        }
     }
 
     /// When its next try or periodic run is due: an aware datetime, in UTC; None where none is planned.

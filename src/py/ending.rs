@@ -1,12 +1,13 @@
-//! What happens to a job between the return of its call and its end: coroutines are run, exceptions judged.
+//! What happens to a job between the return of its call and its end: coroutines and generators are run, exceptions judged.
 
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use super::generators::Kind;
 use super::job::Job;
 use super::outcome::Outcome;
-use super::{held, shim};
+use super::{generators, held, shim};
 use crate::core::state::State;
 use crate::interrupt::call;
 
@@ -24,25 +25,45 @@ pub(crate) fn close(coroutine: &Bound<'_, PyAny>) {
     }
 }
 
-/// A coroutine function is run to its end, in an event loop of its own: `new(async_function)` works.
+/// What the call gave is run to its end where it is a coroutine, in an event loop of its own, or the generator of a generator
+/// function: `new(async_function)` and `new(generator_function)` work.
 ///
-/// It is left in `coroutine`, for who has to close it when a strike came before its loop did.
-pub(crate) fn finish_coroutine<'py>(
+/// It is left in `running`, for who has to close it when a strike came before it began.
+pub(crate) fn finish<'py>(
+    job: &Bound<'py, Job>,
+    callable: &Bound<'py, PyAny>,
     result: Bound<'py, PyAny>,
-    coroutine: &mut Option<Bound<'py, PyAny>>,
+    running: &mut Option<Bound<'py, PyAny>>,
 ) -> Result<Bound<'py, PyAny>, Bound<'py, PyBaseException>> {
     let py = result.py();
-    let is_coroutine = shim::COROUTINE
-        .get_type(py)
-        .is_ok_and(|kind| result.get_type().is(kind));
-    if !is_coroutine {
-        return Ok(result);
+    match Kind::of(&result) {
+        Kind::Value => Ok(result),
+        Kind::Coroutine => finish_coroutine(result, running),
+        Kind::Generator => {
+            *running = Some(result.clone());
+            generators::finish(job, callable, &result).unwrap_or_else(|| {
+                *running = None;
+                Ok(result)
+            })
+        }
+        Kind::AsyncGenerator => match generators::coroutine_of(job, callable, &result) {
+            Ok(Some(coroutine)) => finish_coroutine(coroutine, running),
+            Ok(None) => Ok(result),
+            Err(error) => Err(error.into_value(py).into_bound(py)),
+        },
     }
-    *coroutine = Some(result.clone());
+}
+
+fn finish_coroutine<'py>(
+    coroutine: Bound<'py, PyAny>,
+    running: &mut Option<Bound<'py, PyAny>>,
+) -> Result<Bound<'py, PyAny>, Bound<'py, PyBaseException>> {
+    let py = coroutine.py();
+    *running = Some(coroutine.clone());
     // Held: a kill in the middle of importing asyncio would leave it broken for the process.
     let run = held::undisturbed(py, || shim::RUN_COROUTINE.get(py).cloned())
         .map_err(|error| error.into_value(py).into_bound(py))?;
-    let args = (result,)
+    let args = (coroutine,)
         .into_pyobject(py)
         .map_err(|error| error.into_value(py).into_bound(py))?;
     call::call(&run, &args, None)

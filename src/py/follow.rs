@@ -43,6 +43,7 @@ impl Follow {
         }
         let position = *self.position.lock();
         let output = self.job.get().printed();
+        let following = self.job.get().follow_to_the_end(py);
         let far = Duration::from_secs(3600);
         let got = wait::block(py, Patience::of(None)?, |until| {
             match output.follow(position, until.unwrap_or_else(|| Instant::now() + far)) {
@@ -50,6 +51,7 @@ impl Follow {
                 got => Some(got),
             }
         })?;
+        drop(following);
         match got {
             Some(Followed::Text(text, next)) => {
                 *self.position.lock() = next;

@@ -171,6 +171,10 @@ pub(crate) fn to_its_limits(job: &Bound<'_, Job>, plan: &Plan) {
         .limits
         .admit(waiting, names, plan.rank, Instant::now());
     go_on(job.py(), house, released);
+    if job.get().is_over() {
+        // Ended just before it came in: who ended it did not find it there.
+        leave_limits(job, plan);
+    }
 }
 
 /// Give back the places of a job that has run, or never will; what they set free goes on.

@@ -1,6 +1,6 @@
 //! What a manager, its jobs and its workers share.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ pub(crate) struct House {
     /// Bytes of output kept per job.
     pub(crate) output_limit: usize,
     workers_started: AtomicU64,
+    /// Somebody waits until every job has ended.
+    awaited: AtomicBool,
     generation: u32,
 }
 
@@ -84,6 +86,7 @@ impl House {
             slots: Mutex::new(Vec::new()),
             output_limit,
             workers_started: AtomicU64::new(0),
+            awaited: AtomicBool::new(false),
             generation: generation(),
         });
         let mut houses = HOUSES.lock();
@@ -118,6 +121,15 @@ impl House {
     /// when it is closed.
     pub(crate) fn wait_until_empty(&self, deadline: Option<Instant>) -> bool {
         self.entrance.wait_until_gone(deadline) && self.pool.wait_until_empty(deadline)
+    }
+
+    /// From here on somebody waits until every job has ended.
+    pub(crate) fn await_all(&self) {
+        self.awaited.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Acquire)
     }
 
     /// False in the child of a fork, where the threads of this house are missing.

@@ -13,7 +13,9 @@ use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::plan::Plan;
+use super::progress::Reported;
 use super::runner::Runner;
+use super::values::Stream;
 use super::work::{Label, Work};
 use crate::core::clock::Tick;
 use crate::core::latch::Latch;
@@ -87,6 +89,23 @@ pub(crate) struct Extras {
     pub(crate) policy: Option<Py<PyAny>>,
     /// The classes that kills asked for. All are kept until the job has ended: the thread's state may hold one.
     pub(crate) kills: Vec<Py<PyType>>,
+    /// The values it gives before its end, and how many may wait to be read, where that was said.
+    pub(crate) stream: Option<Arc<Stream>>,
+    pub(crate) buffersize: Option<usize>,
+    pub(crate) progress: Option<Box<Reported>>,
+    /// Those who follow its output to its end.
+    pub(crate) followers: usize,
+}
+
+impl Extras {
+    /// Those that options ask for.
+    fn under(options: &Options) -> Option<Box<Self>> {
+        options.buffersize?;
+        Some(Box::new(Self {
+            buffersize: options.buffersize,
+            ..Self::default()
+        }))
+    }
 }
 
 impl Extras {
@@ -96,6 +115,7 @@ impl Extras {
             || self.outputs.is_some()
             || self.cause.is_some()
             || self.policy.is_some()
+            || self.stream.is_some()
     }
 }
 
@@ -124,7 +144,7 @@ impl Job {
             held: Mutex::new(Held {
                 work: Some(work),
                 outcome: Outcome::None,
-                extras: None,
+                extras: Extras::under(options),
                 runner: None,
             }),
             output: OnceLock::new(),
@@ -287,6 +307,9 @@ impl Job {
             }
             visit.call(&extras.future)?;
             visit.call(&extras.outputs)?;
+            if let Some(stream) = &extras.stream {
+                stream.try_each(|value| visit.call(value), |bell| visit.call(bell))?;
+            }
         }
         Ok(())
     }
@@ -302,6 +325,12 @@ impl Job {
                 runner: None,
             },
         );
+        // Who iterates keeps the values as well.
+        let stream = held
+            .extras
+            .as_ref()
+            .and_then(|extras| extras.stream.clone());
+        drop(stream.map(|stream| stream.clear()));
         drop(held);
     }
 }

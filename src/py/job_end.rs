@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use super::again::{self, Sequel};
 use super::job::Job;
 use super::outcome::Outcome;
+use super::values::ring_all;
 use super::{exit, gates, held, shim};
 use crate::core::clock::Tick;
 use crate::core::state::State;
@@ -69,20 +70,24 @@ impl Job {
             gates::leave_limits(me, plan);
             again::forget_alarms(me.py(), job);
         }
-        let (callbacks, dependents, gone, is_linked) = {
+        let (callbacks, dependents, gone, stream, is_linked) = {
             let mut held = job.held.lock();
             let has_cycles = held.work.is_some() || held.outcome.can_have_cycles(me.py());
             match &mut held.extras {
-                None => (Vec::new(), Vec::new(), None, has_cycles),
+                None => (Vec::new(), Vec::new(), None, None, has_cycles),
                 Some(extras) => (
                     std::mem::take(&mut extras.callbacks),
                     std::mem::take(&mut extras.dependents),
                     Some((std::mem::take(&mut extras.kills), extras.feeds.take())),
+                    extras.stream.clone(),
                     has_cycles || extras.is_linked(),
                 ),
             }
         };
         drop(gone);
+        if let Some(stream) = stream {
+            ring_all(me.py(), &stream, stream.end());
+        }
         if !job.daemon {
             exit::forget(me);
         }

@@ -20,7 +20,7 @@ impl Job {
         }
         let latch = Latch::new(1);
         let waiter = Waiter::latch(&latch);
-        if !self.record.watch(waiter.clone()) {
+        if !self.watch(py, waiter.clone()) {
             return Ok(true);
         }
         let result = wait::block(py, patience, |until| latch.wait_until(until).then_some(()));
@@ -83,7 +83,8 @@ impl Job {
         }
     }
 
-    fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    /// What `get` returns or raises, once it has ended.
+    pub(super) fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if let Some(exception) = self.trouble(py)? {
             return Err(PyErr::from_value(exception.into_any()));
         }
@@ -184,6 +185,8 @@ impl Job {
         });
         if ended.is_some() {
             Self::run_callback(me, &r#fn);
+        } else {
+            me.get().look_again(me.py());
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Shield {
 
 impl Job {
     /// An error where the calling thread does not work for this job.
-    fn must_be_inside(me: &Bound<'_, Self>, what: &str) -> PyResult<()> {
+    pub(super) fn must_be_inside(me: &Bound<'_, Self>, what: &str) -> PyResult<()> {
         if current::job(me.py())?.is_some_and(|job| job.is(me)) {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl Job {
         self.with_extras(|extras| Arc::clone(extras.stop.get_or_insert_with(|| Latch::new(1))))
     }
 
-    fn stopped(me: &Bound<'_, Self>) -> PyErr {
+    pub(super) fn stopped(me: &Bound<'_, Self>) -> PyErr {
         if let Some(slot) = current::my_slot() {
             slot.struck_itself();
         }
@@ -77,7 +77,8 @@ impl Job {
     /// Ask it to end, wait up to `grace` seconds (default 5; None: no limit), then kill it and wait up to 5 seconds more.
     ///
     /// Returns True when it has ended, in whatever way. A queued job is cancelled. A running one sees `stop_requested`, and
-    /// its `check()` and `sleep()` raise `JobKilled`; code that looks at none of these runs on until the kill. Blocks; Ctrl-C
+    /// its `check()`, `sleep()` and `send()` raise `JobKilled`, as does the next `yield` of a generator; code that comes to none
+    /// of these runs on until the kill. Blocks; Ctrl-C
     /// raises `KeyboardInterrupt` here within 100 ms, and the request stands. Raises `RuntimeError` in the job itself.
     #[pyo3(
         signature = (grace = Some(Timeout::DEFAULT)),
@@ -101,6 +102,7 @@ impl Job {
         if Self::end_queued(me, State::Cancelled) {
             return Ok(true);
         }
+        job.look_again(py);
         if job.wait(py, patience)? {
             return Ok(true);
         }
@@ -111,7 +113,7 @@ impl Job {
 
     /// Whether `stop()` was called. Does not block.
     #[getter]
-    fn stop_requested(&self) -> bool {
+    pub(super) fn stop_requested(&self) -> bool {
         self.stop_requested.load(Ordering::Acquire)
     }
 

@@ -213,9 +213,11 @@ impl JobManager {
     ///   or a `tenacity.Retrying`): waiting between tries holds no worker;
     /// - `cache` (a mapping of results: a call that is in it is answered from it, one that runs now is joined: then the `Job`
     ///   that runs is returned), `lock` (a path: held as a lock file between processes while the function runs, by
-    ///   fasteners; or a context manager).
+    ///   fasteners; or a context manager);
+    /// - `buffersize` (how many values that the job yields or sends may wait to be read, default 1,000).
     ///
-    /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop.
+    /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop. The
+    /// values that a generator function yields are read by `for x in job`, and what it returns is the result.
     /// Raises `SyntaxError` for code that does not compile, `TypeError` for what is neither callable nor str and for unknown
     /// options, `ManagerClosed` after `shutdown()`. Does not block.
     #[pyo3(name = "new", signature = (func_or_exp, /, *args, kw = None, **options))]

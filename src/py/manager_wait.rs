@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -23,6 +23,12 @@ impl JobManager {
         py: Python<'py>,
         jobs: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, Job>>> {
+        if jobs.is_some_and(PyAnyMethods::is_instance_of::<Job>) {
+            // It is iterable, but over its values.
+            return Err(PyTypeError::new_err(
+                "one Job was given where an iterable of jobs is needed: put it into a list",
+            ));
+        }
         let Some(jobs) = jobs.filter(|jobs| !jobs.is_none()) else {
             return Ok(self
                 .unfinished(py)
@@ -61,7 +67,7 @@ fn wait_for(
         on_trouble,
     };
     for job in jobs {
-        if job.get().is_over() || !job.get().record.watch(waiter.clone()) {
+        if job.get().is_over() || !job.get().watch(py, waiter.clone()) {
             if on_trouble && job.get().record.state() != State::Done {
                 latch.open();
             }
@@ -192,6 +198,10 @@ impl JobManager {
         }
         if !wait {
             return Ok(());
+        }
+        self.house.await_all();
+        for job in self.unfinished(py) {
+            job.get().look_again(py);
         }
         let patience = Patience::of(kill.then_some(5.0))?;
         if let Some(caller) =

@@ -14,6 +14,8 @@ use super::manager::JobManager;
 use super::shim;
 use crate::core::limits::Names;
 
+use super::manager::count_of;
+
 /// How a job is run.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -22,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
     /// False: the exit of the interpreter waits for the job.
     pub(crate) daemon: bool,
+    /// How many of its values may wait to be read; None for the default.
+    pub(crate) buffersize: Option<usize>,
     pub(crate) more: Option<Box<More>>,
 }
 
@@ -51,12 +55,13 @@ impl Default for Options {
             timeout: None,
             daemon: true,
             more: None,
+            buffersize: None,
         }
     }
 }
 
-const KNOWN: &str =
-    "name, timeout, daemon, after, priority, limit, ttl, result_ttl, retry, cache, lock";
+const KNOWN: &str = "name, timeout, daemon, after, priority, limit, ttl, result_ttl, retry, cache, lock, \
+     buffersize";
 /// Part of the contract, and not built yet.
 const PLANNED: [&str; 3] = ["on", "profile", "echo"];
 
@@ -66,6 +71,7 @@ impl Options {
             name: self.name.clone(),
             timeout: self.timeout,
             daemon: self.daemon,
+            buffersize: self.buffersize,
             more: self.more.as_ref().map(|more| Box::new(more.clone_ref(py))),
         }
     }
@@ -95,6 +101,7 @@ impl Options {
                     .map_err(|_| wrong(key, "True or False", value))?
                     .is_true();
             }
+            "buffersize" => self.buffersize = buffersize(value)?,
             "ttl" => self.more().ttl = seconds("ttl", value, "to wait as long as it takes")?,
             "result_ttl" => self.more().result_ttl = kept_for(value)?,
             "priority" => self.more().rank = rank(value)?,
@@ -200,6 +207,16 @@ fn name(value: &Bound<'_, PyAny>) -> PyResult<Option<Box<str>>> {
         .cast::<PyString>()
         .map_err(|_| wrong("name", "a str or None", value))?;
     Ok(Some(name.to_string_lossy().into()))
+}
+
+fn buffersize(value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    if value.is_instance_of::<PyBool>() {
+        return Err(wrong("buffersize", "an int or None", value));
+    }
+    count_of("buffersize", value, 1, "1 or more, or None").map(Some)
 }
 
 /// A time of more than 0 seconds; None for no such time.

@@ -276,7 +276,7 @@ impl Shift<'_> {
                     .add(Instant::now().checked_add(timeout)?, deadline),
             )
         });
-        let mut coroutine = None;
+        let mut running = None;
         let result = if let Some(Err(error)) = &deadline {
             let message = format!(
                 "{} got no thread to watch its timeout: {error}",
@@ -286,7 +286,7 @@ impl Shift<'_> {
         } else {
             let (callable, args) = (work.callable.bind(py), work.args.bind(py));
             let result = call::call(callable, args, work.kwargs.as_ref().map(|kw| kw.bind(py)));
-            result.and_then(|result| ending::finish_coroutine(result, &mut coroutine))
+            result.and_then(|result| ending::finish(bound, callable, result, &mut running))
         };
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);
@@ -297,8 +297,8 @@ impl Shift<'_> {
         {
             job.house.timers.remove(key);
         }
-        if let (Err(_), Some(coroutine)) = (&result, coroutine) {
-            ending::close(&coroutine);
+        if let (Err(_), Some(running)) = (&result, running) {
+            ending::close(&running);
         }
         drop(inside);
         Some(Ended {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,27 @@ def single() -> Iterator[rjobs.JobManager]:
     single = rjobs.JobManager(max_workers=1)
     yield single
     single.shutdown(wait=True, kill=True)
+
+
+@pytest.fixture
+def go() -> Iterator[threading.Event]:
+    """Lets the jobs of a test go: at its end at the latest."""
+    go = threading.Event()
+    yield go
+    go.set()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """`until(condition)`: wait for what nobody tells of."""
+
+    def until(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    return until
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_widgets_and_notebook_bars_do_not_fail(kernel):
     kernel("%%job -qn bar\nfrom tqdm.notebook import tqdm\nfor i in tqdm(range(5)): pass")
     cell = kernel("job = jobs[max(jobs.all)]; job.get(20)")
     assert "display_data" not in cell.shown
-    assert kernel("len(job.outputs)").result == "1"
+    assert kernel("len(job.outputs), job.progress.done").result == "(0, 5)"
     kernel(
         """%%job -q
 import ipywidgets
