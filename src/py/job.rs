@@ -283,15 +283,15 @@ impl Job {
             }
         };
         drop(gone);
-        if !job.daemon {
-            exit::forget(me);
-        }
         if is_linked {
             collector::track(me);
         }
         gates::settle(me, dependents);
         for callback in callbacks {
             Self::run_callback(me, &callback.into_bound(me.py()));
+        }
+        if !job.daemon {
+            exit::forget(me);
         }
         again::forget_later(me);
         job.come_back();
