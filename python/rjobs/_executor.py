@@ -19,7 +19,7 @@ from rjobs.errors import ManagerClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from rjobs._face import Handle
+
     from rjobs._rjobs import JobManager
 
 __rjobs_internal__ = True
@@ -35,7 +35,7 @@ class Executor(ThreadPoolExecutor):
     `max_workers` bounds what runs at a time (default: as there, the processors + 4, 32 at most). The jobs are in a
     manager of its own, `executor.manager`, which forgets each as it ends; the future keeps it, as `future.job`. With
     `manager=` they are in that one's table and stay there; `max_workers` (default: no bound but the manager's) then
-    bounds this executor's share, and a call that waits for its turn becomes a job when that comes.
+    bounds this executor's share.
 
     `initializer(*initargs)` runs once in each worker thread before its first call; if it raises, the executor is
     broken: calls that have not begun, and `submit`, raise `BrokenThreadPool`. Workers are named after what they run;
@@ -67,12 +67,14 @@ class Executor(ThreadPoolExecutor):
         # Not the base's __init__: nothing of its queue and threads is used here.
         self._initializer: Any = None if initializer is None else _Initializer(initializer, initargs)
         default = min(32, cpu_count() + 4)
-        self._jobs = make_jobs(manager, max_workers, default, daemon=False, keep_workers=initializer is not None)
+        self._jobs = make_jobs(
+            manager, max_workers, default, daemon=False, keep_workers=initializer is not None, face="executor"
+        )
         self._max_workers = max_workers or (default if manager is None else manager.max_workers)
         self._thread_name_prefix = thread_name_prefix
         self._check_and_reject = check_and_reject
         self._shutdown = False
-        self._begin: Callable[..., Handle] = self._jobs.start
+        self._begin: Callable[..., Job[Any]] = self._jobs.start
         if self._initializer is not None or thread_name_prefix:
             prefix = f"{thread_name_prefix}_" if thread_name_prefix else ""
             self._begin = partial(_begin_prepared, self._jobs.start, self._initializer, prefix)
@@ -87,7 +89,7 @@ class Executor(ThreadPoolExecutor):
         """How many calls wait for a worker. About right while others submit; takes longer the more there are."""
         return sum(job.state == "queued" for job in self._unfinished())
 
-    def _unfinished(self) -> list[Handle]:
+    def _unfinished(self) -> list[Job[Any]]:
         return self._jobs.unfinished()
 
     @property
@@ -100,10 +102,9 @@ class Executor(ThreadPoolExecutor):
         Raises `RuntimeError` after `shutdown()` and when the interpreter ends, `BrokenThreadPool` after a failed
         initializer, `TypeError` when `fn` is not callable, and what `check_and_reject` raises. Does not block.
         """
-        job = self._start(fn, args, kwargs)
-        return JobFuture(job) if isinstance(job, Job) else job
+        return JobFuture(self._start(fn, args, kwargs))
 
-    def _start(self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Handle:
+    def _start(self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Job[Any]:
         self._check()
         if self._check_and_reject is not None:
             self._check_and_reject(self, self.backlog)
@@ -149,7 +150,7 @@ class Executor(ThreadPoolExecutor):
         is_plain = type(self).submit is Executor.submit
         first = calls if buffersize is None else islice(calls, buffersize)
         if is_plain:
-            started = deque(self._start(fn, args) for args in first)
+            started: deque[Any] = deque(self._start(fn, args) for args in first)
         else:
             started = deque(self.submit(fn, *args) for args in first)
         # Weakly: an executor that is dropped lets its workers go, whoever holds the iterator.
@@ -193,13 +194,13 @@ class _Initializer(Initializer):
 
 
 def _begin_prepared(  # noqa: PLR0913, PLR0917
-    start: Callable[..., Handle],
+    start: Callable[..., Job[Any]],
     initializer: Initializer | None,
     prefix: str,
     fn: Callable[..., Any],
     args: Sequence[Any],
     kwargs: dict[str, Any] | None = None,
-) -> Handle:
+) -> Job[Any]:
     """Start a job that is not just the call, or that has another name."""
     check_callable(fn)
 
@@ -216,7 +217,7 @@ def _start_next(
     is_plain: bool,
     fn: Callable[..., Any],
     calls: Iterator[tuple[Any, ...]],
-    started: deque[Handle],
+    started: deque[Any],
 ) -> None:
     """Have one more call started, for the one whose result is taken."""
     alive = executor()
@@ -227,9 +228,7 @@ def _start_next(
         started.append(alive._start(fn, args) if is_plain else alive.submit(fn, *args))  # noqa: SLF001
 
 
-def _results(
-    started: deque[Handle], more: Callable[[deque[Handle]], object] | None, end: float | None
-) -> Iterator[Any]:
+def _results(started: deque[Any], more: Callable[[deque[Job[Any]]], object] | None, end: float | None) -> Iterator[Any]:
     try:
         while started:
             if more is not None:
@@ -241,7 +240,7 @@ def _results(
             job.cancel()
 
 
-def _result_or_cancel(job: Handle, left: float | None) -> Any:
+def _result_or_cancel(job: Job[Any] | Future[Any], left: float | None) -> Any:
     left = left if left is None else max(left, 0.0)
     try:
         return job.get(left) if isinstance(job, Job) else job.result(left)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from rjobs._rjobs import Job
 
-    # `Job`, and a `_guest.Ticket` before there is one.
-    Handle = Job[Any] | Any
-
 __rjobs_internal__ = True
 
 _T = TypeVar("_T")
@@ -72,10 +69,10 @@ class Jobs(Protocol):
         fn: Callable[..., Any],
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
-    ) -> Handle:
+    ) -> Job[Any]:
         """Start a job. Raises `ManagerClosed` when no more are taken."""
 
-    def starter(self, fn: Callable[[Any], Any]) -> Callable[[Any], Handle]:
+    def starter(self, fn: Callable[[Any], Any]) -> Callable[[Any], Job[Any]]:
         """What starts the job `fn(item)` for an item: the same, faster."""
 
     def __len__(self) -> int:
@@ -84,14 +81,14 @@ class Jobs(Protocol):
     def wait_until_fewer(self, number: int) -> None:
         """Wait until at most so many have not ended."""
 
-    def unfinished(self) -> list[Handle]:
+    def unfinished(self) -> list[Job[Any]]:
         """Those that have not ended, by age."""
 
     def close(self) -> None:
         """Take no more."""
 
     def join(self) -> None:
-        """Wait until all have ended and their callbacks have run; called by one of them, for the others."""
+        """Wait until all have ended; called by one of them, for the others."""
 
     def kill(self) -> bool:
         """End them all: those that wait never run."""
@@ -192,7 +189,9 @@ class Initializer:
             self._here.done = True
 
 
-def make_jobs(manager: JobManager | None, bound: int | None, default: int, *, daemon: bool, keep_workers: bool) -> Jobs:
+def make_jobs(  # noqa: PLR0913
+    manager: JobManager | None, bound: int | None, default: int, *, daemon: bool, keep_workers: bool, face: str
+) -> Jobs:
     """The jobs of a face: at most `bound` at a time; in a manager that was given, or in one of its own."""
     if manager is None:
         return OwnJobs(default if bound is None else bound, daemon=daemon, keep_workers=keep_workers)
@@ -200,4 +199,4 @@ def make_jobs(manager: JobManager | None, bound: int | None, default: int, *, da
         raise TypeError(f"manager must be a JobManager or None, not {type(manager).__qualname__}")
     from rjobs._guest import GuestJobs  # noqa: PLC0415
 
-    return GuestJobs(manager, bound, daemon=daemon)
+    return GuestJobs(manager, bound, daemon=daemon, face=face)

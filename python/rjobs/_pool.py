@@ -17,8 +17,7 @@ from rjobs.errors import ManagerClosed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from rjobs._face import Handle
-    from rjobs._rjobs import JobManager
+    from rjobs._rjobs import Job, JobManager
 
 __rjobs_internal__ = True
 
@@ -59,7 +58,9 @@ class Pool(ThreadPool):
         # Not the base's __init__: nothing of its queues and threads is used here.
         self._initializer = None if initializer is None else Initializer(initializer, tuple(initargs))
         default = cpu_count()
-        self._jobs = make_jobs(manager, processes, default, daemon=True, keep_workers=initializer is not None)
+        self._jobs = make_jobs(
+            manager, processes, default, daemon=True, keep_workers=initializer is not None, face="pool"
+        )
         self._processes = processes or (default if manager is None else manager.max_workers)
         self._callbacks = InTurn()
         self._feeds: set[Feed] = set()
@@ -83,7 +84,7 @@ class Pool(ThreadPool):
         if self._state != RUN:
             raise ValueError("Pool not running")
 
-    def _start(self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Handle:
+    def _start(self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Job[Any]:
         if is_ending():
             raise ValueError("Pool not running: the interpreter is ending")
         check_callable(fn)
@@ -214,7 +215,7 @@ class Pool(ThreadPool):
         iterable: Iterable[Any],
         chunksize: int,
         mapper: Callable[..., Iterable[Any]] | None,
-    ) -> tuple[Callable[[Any], Handle], Iterator[Any]]:
+    ) -> tuple[Callable[[Any], Job[Any]], Iterator[Any]]:
         """What starts a job for a part of an iterable, and the parts: items, or with a `mapper` chunks."""
         check_callable(func)
         ensure = None if self._initializer is None else self._initializer.ensure

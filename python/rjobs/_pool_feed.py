@@ -12,8 +12,8 @@ from rjobs.errors import JobKilled
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rjobs._face import Handle
     from rjobs._pool import Pool
+    from rjobs._rjobs import Job
 
 __rjobs_internal__ = True
 
@@ -60,7 +60,7 @@ class Feed:
     def __init__(
         self,
         pool: Pool,
-        start: Callable[[Any], Handle],
+        start: Callable[[Any], Job[Any]],
         batches: Iterator[Any],
         place: Callable[[Any], object],
         finish: Callable[[int], object] = lambda _count: None,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rjobs._face import Handle
     from rjobs._pool import Pool
+    from rjobs._rjobs import Job
 
 __rjobs_internal__ = True
 
@@ -32,7 +32,7 @@ class AsyncResult(BaseResult[_T]):
     A `multiprocessing.pool.AsyncResult` for who asks with `isinstance`.
     """
 
-    def __init__(self, job: Handle) -> None:
+    def __init__(self, job: Job[Any]) -> None:
         # Not the base's __init__: the job knows it all.
         self.job = job
 
@@ -73,7 +73,7 @@ class JobResult(AsyncResult[_T]):
     def __init__(
         self,
         pool: Pool,
-        job: Handle,
+        job: Job[Any],
         callback: Callable[[_T], object] | None,
         error_callback: Callable[[BaseException], object] | None,
     ) -> None:
@@ -115,7 +115,7 @@ class JobResult(AsyncResult[_T]):
         if event is not None:
             event.set()
 
-    def _ended(self, pool: Pool, _job: Handle) -> None:
+    def _ended(self, pool: Pool, _job: Job[Any]) -> None:
         pool._callbacks.run(self._tell)  # noqa: SLF001
 
     def _tell(self) -> None:
@@ -159,7 +159,7 @@ class MapResult(JobResult[list[_T]], BaseMapResult[_T]):
             self._set_ready()
 
     @property
-    def jobs(self) -> list[Handle]:
+    def jobs(self) -> list[Job[Any]]:
         """The jobs of the chunks that have ended, by the order of the chunks."""
         return [job for job in self._chunks if job is not None]
 
@@ -169,7 +169,7 @@ class MapResult(JobResult[list[_T]], BaseMapResult[_T]):
             raise ValueError(f"{self!r} not ready")
         return self._failed is None
 
-    def place(self, job: Handle) -> None:
+    def place(self, job: Job[Any]) -> None:
         """Take the job of a chunk that was started."""
         job.add_done_callback(partial(self._arrive, next(self._indices)))
 
@@ -182,7 +182,7 @@ class MapResult(JobResult[list[_T]], BaseMapResult[_T]):
                 return
         self._end()
 
-    def _arrive(self, index: int, job: Handle) -> None:
+    def _arrive(self, index: int, job: Job[Any]) -> None:
         is_bad = job.cancelled() or job.exception() is not None
         with self._lock:
             self._chunks[index] = job

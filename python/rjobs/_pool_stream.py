@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rjobs._face import Handle
     from rjobs._pool import Pool
+    from rjobs._rjobs import Job
 
 __rjobs_internal__ = True
 
@@ -38,19 +38,19 @@ class IMapIterator(_Base[_T]):
         self._pool: Pool | None = pool
         self._in_chunks = in_chunks
         # Jobs: in their order as they are started, or as they end. In between, the number of all.
-        self._came: queue.SimpleQueue[Handle | int] = queue.SimpleQueue()
+        self._came: queue.SimpleQueue[Job[Any] | int] = queue.SimpleQueue()
         # Held by the thread that takes a result. What follows is its own.
         self._turn = threading.Lock()
-        self._next: Handle | None = None
+        self._next: Job[Any] | None = None
         self._taken = 0
         self._length: int | None = None
         self._chunk: Iterator[_T] = iter(())
 
-        self.place: Callable[[Handle], object] = self._came.put if in_order else self._place_as_it_ends
+        self.place: Callable[[Job[Any]], object] = self._came.put if in_order else self._place_as_it_ends
         # Hears how many there are.
         self.finish: Callable[[int], object] = self._came.put
 
-    def _place_as_it_ends(self, job: Handle) -> None:
+    def _place_as_it_ends(self, job: Job[Any]) -> None:
         job.add_done_callback(self._came.put)
 
     def __iter__(self) -> IMapIterator[_T]:
@@ -82,7 +82,7 @@ class IMapIterator(_Base[_T]):
         finally:
             self._turn.release()
 
-    def _next_job(self, end: float | None) -> Handle:
+    def _next_job(self, end: float | None) -> Job[Any]:
         while self._next is None:
             if self._taken == self._length:
                 raise StopIteration
