@@ -71,6 +71,11 @@ class Pool(ThreadPool):
         """The manager that runs the calls: the one that was given, or its own."""
         return self._jobs.manager
 
+    @property
+    def _pool(self) -> range:
+        # Others count the workers by this: dask does.
+        return range(self._processes)
+
     def __repr__(self) -> str:
         cls = type(self)
         return f"<{cls.__module__}.{cls.__qualname__} state={self._state} pool_size={self._processes}>"

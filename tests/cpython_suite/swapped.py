@@ -1,9 +1,10 @@
 """Runs CPython's own tests with `rjobs.Executor` and `rjobs.Pool` in the place of its thread pools.
 
-    python swapped.py executor|pool REPORT [FOLDER]
+    python swapped.py GROUP REPORT [FOLDER]
 
-The tests are CPython's and are not kept here: they are imported from the `test` package of the interpreter, or from FOLDER,
-which is the `Lib/test` of the same version where a distribution packs that apart. REPORT gets a JSON list of [id, outcome].
+The tests are CPython's and are not kept here: they are imported from the `test` package of the interpreter, or from
+FOLDER, which is the `Lib/test` of the same version where a distribution packs that apart. Where they are missing, the
+exit code is that of MISSING. REPORT gets a JSON list of [id, outcome].
 """
 
 import importlib
@@ -21,6 +22,14 @@ import concurrent.futures, rjobs, test
 test.__path__[:] = {tests!r}
 concurrent.futures.ThreadPoolExecutor = type("ThreadPoolExecutor", (rjobs.Executor,), {{}})
 """
+MISSING = 77
+# The classes of tests by group, for groups to be run side by side: most of their time is sleep.
+GROUPS = {
+    "executor": ("ThreadPoolExecutor", "ThreadPoolInitializer", "ThreadPoolFailingInitializer", "Future"),
+    "wait": ("ThreadPoolWait",),
+    "as_completed": ("ThreadPoolAsCompleted", "ThreadPoolShutdown"),
+    "pool": ("WithThreadsTestPool",),
+}
 # Parts of test.test_concurrent_futures; before 3.12 it is one module.
 PARTS = ["test_thread_pool", "test_wait", "test_as_completed", "test_shutdown", "test_init", "test_future"]
 
@@ -37,7 +46,6 @@ LEFT_OUT = {
     "ThreadPoolShutdownTest.test_interpreter_shutdown": "reads stdout; what a call prints is its job's output",
     "ThreadPoolShutdownTest.test_hang_gh83386": "reads stdout; what a call prints is its job's output",
     "ThreadPoolShutdownTest.test_cancel_futures_wait_false": "reads stdout; what a call prints is its job's output",
-    "WithThreadsTestPool.test_make_pool": "counts pool._pool",
 }
 
 
@@ -77,9 +85,10 @@ def executor_modules():
     """The modules with the tests, loaded after the class was swapped."""
     import concurrent.futures
 
-    import rjobs
     import test
     from test.support import script_helper
+
+    import rjobs
 
     # The scripts ask for the class by this name.
     swapped = type("ThreadPoolExecutor", (rjobs.Executor,), {})
@@ -94,15 +103,10 @@ def executor_modules():
     try:
         package = importlib.import_module("test.test_concurrent_futures")
     except ModuleNotFoundError as error:
-        sys.exit(f"missing: {error}")
+        missing(error)
     if not hasattr(package, "__path__"):
         return [package]
     return [importlib.import_module(f"{package.__name__}.{part}") for part in PARTS]
-
-
-def is_of_threads(test):
-    """Whether a test of test_concurrent_futures uses the thread pool, or plain futures."""
-    return type(test).__name__.startswith(("ThreadPool", "Future"))
 
 
 def pool_modules():
@@ -116,16 +120,17 @@ def pool_modules():
     try:
         suite = importlib.import_module("test._test_multiprocessing")
     except ModuleNotFoundError as error:
-        sys.exit(f"missing: {error}")
+        missing(error)
     suite.ThreadsMixin.Pool = staticmethod(rjobs.Pool)
     module = sys.modules["swapped_pool"] = types.ModuleType("swapped_pool")
     suite.install_tests_in_module_dict(vars(module), "spawn")
     return [module]
 
 
-def is_of_thread_pools(test):
-    """Whether a test of multiprocessing is of the pool, in the threads' flavour."""
-    return type(test).__name__.startswith("WithThreadsTestPool")
+def missing(error):
+    """End: the interpreter comes without these tests."""
+    print(error)
+    sys.exit(MISSING)
 
 
 def each(suite):
@@ -137,18 +142,15 @@ def each(suite):
             yield test
 
 
-def main(what, report, folder=None):
+def main(group, report, folder=None):
     """Run them."""
     if folder is not None:
         import test
 
         test.__path__.append(folder)
-    load, wanted = {
-        "executor": (executor_modules, is_of_threads),
-        "pool": (pool_modules, is_of_thread_pools),
-    }[what]
-    loader = unittest.defaultTestLoader
-    tests = [test for module in load() for test in each(loader.loadTestsFromModule(module)) if wanted(test)]
+    modules = pool_modules() if group == "pool" else executor_modules()
+    suites = [unittest.defaultTestLoader.loadTestsFromModule(module) for module in modules]
+    tests = [test for suite in suites for test in each(suite) if type(test).__name__.startswith(GROUPS[group])]
     left_out = {test.id(): reason for test in tests if (reason := LEFT_OUT.get(".".join(test.id().split(".")[-2:])))}
     tests = [test for test in tests if test.id() not in left_out]
     runner = unittest.TextTestRunner(resultclass=Result, verbosity=2)
