@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -97,15 +98,13 @@ class Jobs(Protocol):
 class OwnJobs:
     """Jobs in a manager that belongs to the face alone.
 
-    The manager is to be held by nobody but the face and what has not ended. So a face that is dropped lets its workers
-    go, after the last job.
+    The manager is to be held by nobody but the face: so one that is dropped lets its workers go, after the last job.
     """
 
     def __init__(self, max_workers: int, *, daemon: bool, keep_workers: bool) -> None:
         self.manager = JobManager(max_workers, idle_timeout=math.inf if keep_workers else 10.0)
-        self._submit = self.manager.options(daemon=daemon).submit
         # An ended job is forgotten at once: nobody would ever flush this manager.
-        self._forget = self.manager.remove
+        self._submit = self.manager.options(daemon=daemon, result_ttl=0).submit
 
     def start(
         self,
@@ -114,21 +113,11 @@ class OwnJobs:
         kwargs: dict[str, Any] | None = None,
     ) -> Job[Any]:
         """Start a job. Raises `ManagerClosed` when no more are taken."""
-        job = self._submit(fn, *args, **kwargs) if kwargs else self._submit(fn, *args)
-        # Before any other callback: who learns of the end finds it forgotten.
-        job.add_done_callback(self._forget)
-        return job
+        return self._submit(fn, *args, **kwargs) if kwargs else self._submit(fn, *args)
 
     def starter(self, fn: Callable[[Any], Any]) -> Callable[[Any], Job[Any]]:
         """What starts the job `fn(item)` for an item: the same, faster."""
-        submit, forget = self._submit, self._forget
-
-        def start(item: Any) -> Job[Any]:
-            job = submit(fn, item)
-            job.add_done_callback(forget)
-            return job
-
-        return start
+        return partial(self._submit, fn)
 
     def __len__(self) -> int:
         """How many have not ended."""
