@@ -104,7 +104,7 @@ class OwnJobs:
     def __init__(self, max_workers: int, *, daemon: bool, keep_workers: bool) -> None:
         self.manager = JobManager(max_workers, idle_timeout=math.inf if keep_workers else 10.0)
         # An ended job is forgotten at once: nobody would ever flush this manager.
-        self._submit = self.manager.options(daemon=daemon, result_ttl=0).submit
+        self._submit: Callable[..., Job[Any]] = self.manager.options(daemon=daemon, result_ttl=0).submit
 
     def start(
         self,

@@ -19,29 +19,6 @@ def pool():
     pool.join()
 
 
-@pytest.fixture
-def stay():
-    """A call that is known to run, and that only a kill ends."""
-
-    class Stay:
-        def __init__(self):
-            self.begun = threading.Semaphore(0)
-            self.cleaned = threading.Semaphore(0)
-
-        def __call__(self, *_arguments):
-            try:
-                self.begun.release()
-                time.sleep(1000)
-            finally:
-                self.cleaned.release()
-
-        def wait_for(self, count):
-            for _ in range(count):
-                assert self.begun.acquire(timeout=10)
-
-    return Stay()
-
-
 def half(number):
     if number % 2:
         raise ValueError(f"odd: {number}")
@@ -240,29 +217,6 @@ def test_imap_works_whether_or_not_results_are_taken():
     assert sorted(seen) == list(range(2000))
 
 
-def test_an_endless_iterable_waits_for_the_workers(stay):
-    taken = []
-
-    def numbers():
-        while True:
-            taken.append(None)
-            yield len(taken)
-
-    pool = rjobs.Pool(2)
-    results = pool.imap(stay, numbers())
-    stay.wait_for(2)
-    feed = next(iter(pool._feeds))
-    # It has come to a pause when this many wait.
-    while len(pool.manager) < 10_000:
-        time.sleep(0.001)
-    pool.terminate()
-    feed.join()
-    assert len(taken) < 11_000
-    with pytest.raises(rjobs.JobKilled):
-        next(results)
-    pool.join()
-
-
 def test_several_threads_may_share_an_iterator(pool):
     results, taken = pool.imap(half, range(0, 4000, 2), 3), []
 
@@ -275,76 +229,6 @@ def test_several_threads_may_share_an_iterator(pool):
     for thread in threads:
         thread.join(20)
     assert sorted(taken) == list(range(2000))
-
-
-def test_terminate_ends_what_runs_and_what_waits(stay):
-    pool = rjobs.Pool(2)
-    single = pool.apply_async(stay)
-    mapped = pool.map_async(stay, range(20), 1)
-    stay.wait_for(2)
-    told = []
-    called = pool.apply_async(stay, callback=told.append, error_callback=told.append)
-    began = time.monotonic()
-    pool.terminate()
-    assert all(result.ready() for result in (single, mapped, called))
-    pool.join()
-    assert time.monotonic() - began < 5
-    for result in (single, mapped, called):
-        with pytest.raises(rjobs.JobKilled):
-            result.get()
-        assert not result.successful()
-    assert [type(error) for error in told] == [rjobs.JobKilled]
-    # Their clean-up ran, and no other began.
-    assert stay.cleaned.acquire(timeout=0)
-    assert stay.cleaned.acquire(timeout=0)
-    assert not stay.begun.acquire(timeout=0)
-    assert repr(pool) == "<rjobs._pool.Pool state=TERMINATE pool_size=2>"
-
-
-def test_leaving_the_with_block_terminates(stay):
-    with rjobs.Pool(1) as pool:
-        result = pool.apply_async(stay)
-        stay.wait_for(1)
-    assert isinstance(result.job.exception(), rjobs.JobKilled)
-    pool.join()
-
-
-def test_terminate_ends_an_iterable_that_blocks(stay):
-    def items():
-        yield 1
-        stay()
-
-    pool = rjobs.Pool(1)
-    results = pool.imap(abs, items())
-    assert next(results) == 1
-    stay.wait_for(1)
-    pool.terminate()
-    pool.join()
-    with pytest.raises(rjobs.JobKilled):
-        results.next(10)
-    assert stay.cleaned.acquire(timeout=10)
-
-
-def test_terminate_of_a_guest_leaves_the_others_alone(manager, stay):
-    mine = manager.submit(stay)
-    pool = rjobs.Pool(1, manager=manager)
-    results = [pool.apply_async(stay) for _ in range(3)]
-    stay.wait_for(2)
-    pool.terminate()
-    pool.join()
-    assert [result.job.state for result in results] == ["killed"] * 3
-    assert mine.running()
-    assert [job.state for job in manager] == ["running"] + ["killed"] * 3
-
-
-def test_a_killed_call_raises_at_once(pool, stay):
-    results = pool.imap(stay, [1])
-    single = pool.apply_async(stay)
-    stay.wait_for(2)
-    assert pool.manager.kill_all()
-    for get in (single.get, results.next):
-        with pytest.raises(rjobs.JobKilled):
-            get(10)
 
 
 def test_a_pool_that_does_not_run_takes_nothing(pool):
