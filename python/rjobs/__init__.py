@@ -22,9 +22,15 @@ from rjobs.errors import (
 # mypy reads it as True; importing typing would cost most of `import rjobs`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from IPython.core.interactiveshell import InteractiveShell
 
+    from rjobs._executor import Executor
+    from rjobs._pool import Pool
+
 __all__ = [
+    "Executor",
     "Job",
     "JobError",
     "JobExpired",
@@ -33,6 +39,7 @@ __all__ = [
     "JobSkipped",
     "JobTimeout",
     "ManagerClosed",
+    "Pool",
     "QueueFull",
     "UnknownJob",
     "__version__",
@@ -41,6 +48,22 @@ __all__ = [
     "kill_thread",
     "track",
 ]
+
+# Each brings half of the standard library's module of that name, so it is loaded when it is asked for.
+_FACES = {"Executor": "rjobs._executor", "Pool": "rjobs._pool"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    face = globals()[name] = getattr(import_module(_FACES[name]), name)
+    return face
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FACES})
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

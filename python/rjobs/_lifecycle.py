@@ -7,6 +7,11 @@ import threading
 
 from rjobs._rjobs import _at_exit
 
+# mypy reads it as True.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __rjobs_internal__ = True
 
 _installed = False
@@ -18,14 +23,19 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    call_at_exit(_at_exit)
+
+
+def call_at_exit(hook: Callable[[], object]) -> None:
+    """Have `hook()` called when the interpreter begins to end; the newest is called first."""
     # threading's hooks run before it joins threads and before anything is finalized; atexit's run after that. The
     # former is private (concurrent.futures uses it), so the latter stands by.
     register = getattr(threading, "_register_atexit", atexit.register)
     try:
-        register(_at_exit)
+        register(hook)
     except RuntimeError:
         # "can't register atexit after shutdown": a manager made by code that runs at exit.
-        atexit.register(_at_exit)
+        atexit.register(hook)
 
 
 def is_daemon() -> bool:

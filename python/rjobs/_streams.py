@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ _MISSING = object()
 _hooked: list[tuple[weakref.ref[Any], str, Any]] = []
 
 Hook = Callable[..., Any]
+
+# Set on a thread whose job echoes, while text that the job has got already goes on to the binary stream.
+_passing = threading.local()
 
 
 class Redirect(NamedTuple):
@@ -192,8 +196,11 @@ def _text(original: Hook, redirect: Redirect | None) -> Hook:
     owner, before = redirect or (None, None)
 
     def write(text: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if job_write(text, owner):
+        taken = job_write(text, owner)
+        if taken:
             return len(text)
+        if taken is None:
+            return _pass_on(original, text, *args, **kwargs)
         if before is not None and current_job() is not owner:
             return before.write(text, *args, **kwargs)
         return original(text, *args, **kwargs)
@@ -206,6 +213,8 @@ def _bytes(original: Hook, redirect: Redirect | None) -> Hook:
     before = getattr(before, "buffer", None)
 
     def write(data: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if getattr(_passing, "on", False):
+            return original(data, *args, **kwargs)
         length = job_write_bytes(data, owner)
         if length is not None:
             return length
@@ -223,9 +232,19 @@ def _flush(original: Hook, redirect: Redirect | None) -> Hook:
         job = current_job()
         # In a job there is nothing to flush, since nothing was written; and what others wrote must not be flushed on
         # the job's thread: it would pass the hook on the binary stream as the job's.
-        return original(*args, **kwargs) if job is None or job is owner else None
+        if job is None or job is owner:
+            return original(*args, **kwargs)
+        return _pass_on(original, *args, **kwargs) if job.echo else None
 
     return _marked(flush, original)
+
+
+def _pass_on(original: Hook, *args: Any, **kwargs: Any) -> Any:
+    _passing.on = True
+    try:
+        return original(*args, **kwargs)
+    finally:
+        _passing.on = False
 
 
 def _marked(hook: Hook, original: Hook) -> Hook:

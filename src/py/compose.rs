@@ -261,6 +261,7 @@ impl Job {
             name: self.given_name.clone(),
             timeout: self.timeout,
             daemon: self.daemon,
+            echo: self.echo,
             buffersize: self.with_extras(|extras| extras.buffersize),
             more: None,
         };

@@ -111,25 +111,25 @@ fn job_but<'py>(
 }
 
 /// Append text to the output of the current job. False, and nothing done, where there is none, or it is `owner`, or `text`
-/// is no str.
+/// is no str. None where it is to go on as well, to where it would go without a job: the job was made with `echo`.
 #[pyfunction]
 #[pyo3(signature = (text, owner = None, /))]
 pub(crate) fn job_write<'py>(
     text: &Bound<'py, PyAny>,
     owner: Option<&Bound<'py, Job>>,
-) -> PyResult<bool> {
+) -> PyResult<Option<bool>> {
     let Some(job) = job_but(text.py(), owner)? else {
-        return Ok(false);
+        return Ok(Some(false));
     };
     let Ok(text) = text.cast::<PyString>() else {
-        return Ok(false);
+        return Ok(Some(false));
     };
     // Lone surrogates, which UTF-8 has no bytes for, come as U+FFFD.
     job.get().write(text.to_string_lossy().as_bytes());
-    Ok(true)
+    Ok((!job.get().echo).then_some(true))
 }
 
-/// The same for bytes, or anything else with a buffer; the number of bytes, or None where nothing was done.
+/// The same for bytes, or anything else with a buffer; the number of bytes, or None where they are to go on.
 #[pyfunction]
 #[pyo3(signature = (data, owner = None, /))]
 pub(crate) fn job_write_bytes<'py>(
@@ -147,7 +147,7 @@ pub(crate) fn job_write_bytes<'py>(
         .call_method0(pyo3::intern!(data.py(), "tobytes"))?
         .cast_into::<PyBytes>()?;
     job.get().write(bytes.as_bytes());
-    Ok(Some(bytes.as_bytes().len()))
+    Ok(Some(bytes.as_bytes().len()).filter(|_| !job.get().echo))
 }
 
 /// Make the calling thread work for `job` from here on, or for none: for threads that a job starts.

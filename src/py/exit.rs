@@ -1,5 +1,6 @@
 //! The end of the interpreter, and the beginning of a forked child.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,21 +24,18 @@ use crate::interrupt::strike::Choice;
 /// does not end in this time, and is left where it is.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Jobs with `daemon=False` that have not ended.
-static KEEPERS: Mutex<Vec<Py<Job>>> = Mutex::new(Vec::new());
+/// Jobs with `daemon=False` that have not ended, by their address: an executor has a million of them.
+static KEEPERS: Mutex<BTreeMap<usize, Py<Job>>> = Mutex::new(BTreeMap::new());
 
 /// The exit waits for `job`.
 pub(crate) fn keep_for(job: &Bound<'_, Job>) {
-    KEEPERS.lock().push(job.clone().unbind());
+    let kept = job.clone().unbind();
+    KEEPERS.lock().insert(job.as_ptr() as usize, kept);
 }
 
-/// It has ended.
+/// It has ended, and its callbacks have run.
 pub(crate) fn forget(job: &Bound<'_, Job>) {
-    let kept = {
-        let mut keepers = KEEPERS.lock();
-        let index = keepers.iter().position(|kept| kept.is(job));
-        index.map(|index| keepers.swap_remove(index))
-    };
+    let kept = KEEPERS.lock().remove(&(job.as_ptr() as usize));
     drop(kept);
 }
 
@@ -106,11 +104,20 @@ impl Running {
 
 fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
     loop {
-        let keeper = KEEPERS.lock().last().map(|job| job.clone_ref(py));
+        let keeper = KEEPERS
+            .lock()
+            .last_key_value()
+            .map(|(_, job)| job.clone_ref(py));
         let Some(job) = keeper else { return Ok(()) };
         let job = job.bind(py);
         if !job.get().house.is_here() {
             forget(job);
+            continue;
+        }
+        if job.get().is_over() {
+            // Its callbacks run: what they do is as much a part of the program as the job, and they may start others.
+            py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+            py.check_signals()?;
             continue;
         }
         if job.get().state() == State::Queued {
@@ -130,15 +137,14 @@ fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
 /// Cancel what is queued and strike what runs, but for jobs with `daemon=False`; those that could not be struck just now.
 fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
     let class = py.get_type::<JobKilled>();
-    let keepers: Vec<_> = KEEPERS.lock().iter().map(|job| job.clone_ref(py)).collect();
     let is_keeper = |job: u64| {
-        keepers.iter().any(|keeper| {
+        KEEPERS.lock().values().any(|keeper| {
             let keeper = keeper.get();
             keeper.record.aim() == job && Arc::ptr_eq(&keeper.house, house)
         })
     };
     for (job, rank) in house.pool.take_queue() {
-        if is_ending() || !is_keeper(job.get().record.aim()) {
+        if is_ending() || job.get().daemon {
             Job::end_queued(job.bind(py), State::Cancelled);
         } else {
             house.pool.put_back(job, rank);

@@ -60,7 +60,12 @@ impl Job {
                 None
             }
         });
-        ended.is_none()
+        let is_later = ended.is_none();
+        if is_later {
+            // It waits for the end, so nobody may be reading what the job gives until then.
+            me.get().look_again(me.py());
+        }
+        is_later
     }
 }
 

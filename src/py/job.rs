@@ -38,6 +38,7 @@ pub struct Job {
     pub(crate) source: Option<Box<Source>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) daemon: bool,
+    pub(crate) echo: bool,
     /// What holds it back and what comes after a run, for the few that have such a thing.
     pub(crate) plan: Option<Box<Plan>>,
     /// It counts for `max_queued`.
@@ -136,6 +137,7 @@ impl Job {
             source,
             timeout: options.timeout,
             daemon: options.daemon,
+            echo: options.echo,
             plan: options.more.as_ref().map(|more| Box::new(Plan::new(more))),
             counted: AtomicBool::new(false),
             reported: AtomicBool::new(false),

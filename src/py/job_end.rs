@@ -88,15 +88,16 @@ impl Job {
         if let Some(stream) = stream {
             ring_all(me.py(), &stream, stream.end());
         }
-        if !job.daemon {
-            exit::forget(me);
-        }
         if is_linked {
             collector::track(me);
         }
         gates::settle(me, dependents);
         for callback in callbacks {
             Self::run_callback(me, &callback.into_bound(me.py()));
+        }
+        // After the callbacks: the exit waits for those, too.
+        if !job.daemon {
+            exit::forget(me);
         }
         again::forget_later(me);
         job.come_back();

@@ -224,6 +224,12 @@ impl Job {
         self.daemon
     }
 
+    /// True: what it prints goes where it would go without a job, as well.
+    #[getter(echo)]
+    fn echoes(&self) -> bool {
+        self.echo
+    }
+
     /// Seconds that its run may take, from its start; None for no limit.
     #[getter(timeout)]
     fn timeout_seconds(&self) -> Option<f64> {

@@ -214,7 +214,8 @@ impl JobManager {
     /// - `cache` (a mapping of results: a call that is in it is answered from it, one that runs now is joined: then the `Job`
     ///   that runs is returned), `lock` (a path: held as a lock file between processes while the function runs, by
     ///   fasteners; or a context manager);
-    /// - `buffersize` (how many values that the job yields or sends may wait to be read, default 1,000).
+    /// - `echo` (True: what it prints goes where it would go without a job, as well),
+    ///   `buffersize` (how many values that the job yields or sends may wait to be read, default 1,000).
     ///
     /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop. The
     /// values that a generator function yields are read by `for x in job`, and what it returns is the result.

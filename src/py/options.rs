@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
     /// False: the exit of the interpreter waits for the job.
     pub(crate) daemon: bool,
+    /// What it prints goes where it would go without a job, as well.
+    pub(crate) echo: bool,
     /// How many of its values may wait to be read; None for the default.
     pub(crate) buffersize: Option<usize>,
     pub(crate) more: Option<Box<More>>,
@@ -54,6 +56,7 @@ impl Default for Options {
             name: None,
             timeout: None,
             daemon: true,
+            echo: false,
             more: None,
             buffersize: None,
         }
@@ -61,9 +64,9 @@ impl Default for Options {
 }
 
 const KNOWN: &str = "name, timeout, daemon, after, priority, limit, ttl, result_ttl, retry, cache, lock, \
-     buffersize";
+     buffersize, echo";
 /// Part of the contract, and not built yet.
-const PLANNED: [&str; 3] = ["on", "profile", "echo"];
+const PLANNED: [&str; 2] = ["on", "profile"];
 
 impl Options {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
@@ -71,6 +74,7 @@ impl Options {
             name: self.name.clone(),
             timeout: self.timeout,
             daemon: self.daemon,
+            echo: self.echo,
             buffersize: self.buffersize,
             more: self.more.as_ref().map(|more| Box::new(more.clone_ref(py))),
         }
@@ -95,12 +99,8 @@ impl Options {
         match key {
             "name" => self.name = name(value)?,
             "timeout" => self.timeout = seconds("timeout", value, "for no limit")?,
-            "daemon" => {
-                self.daemon = value
-                    .cast::<PyBool>()
-                    .map_err(|_| wrong(key, "True or False", value))?
-                    .is_true();
-            }
+            "daemon" => self.daemon = flag(key, value)?,
+            "echo" => self.echo = flag(key, value)?,
             "buffersize" => self.buffersize = buffersize(value)?,
             "ttl" => self.more().ttl = seconds("ttl", value, "to wait as long as it takes")?,
             "result_ttl" => self.more().result_ttl = kept_for(value)?,
@@ -197,6 +197,13 @@ impl More {
             feeds: self.feeds.as_ref().map(|job| job.clone_ref(py)),
         }
     }
+}
+
+fn flag(option: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let flag = value.cast::<PyBool>();
+    Ok(flag
+        .map_err(|_| wrong(option, "True or False", value))?
+        .is_true())
 }
 
 fn name(value: &Bound<'_, PyAny>) -> PyResult<Option<Box<str>>> {

@@ -95,7 +95,9 @@ impl Job {
         let (is_killed, is_followed) = self.held.lock().extras.as_ref().map_or_else(
             || (false, false),
             |extras| {
-                let is_followed = !extras.callbacks.is_empty() || extras.followers > 0;
+                let is_followed = !extras.callbacks.is_empty()
+                    || !extras.dependents.is_empty()
+                    || extras.followers > 0;
                 (!extras.kills.is_empty(), is_followed)
             },
         );

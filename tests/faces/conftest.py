@@ -83,3 +83,26 @@ def works_after(manager, capsys, shown, ends_nobody):
     assert capsys.readouterr().out
     assert manager.new("20 + 1", {}).get(5) == 21
     assert manager.submit(int, "22").get(5) == 22
+
+
+@pytest.fixture
+def stay():
+    """A call that is known to run, and that only a kill ends."""
+
+    class Stay:
+        def __init__(self):
+            self.begun = threading.Semaphore(0)
+            self.cleaned = threading.Semaphore(0)
+
+        def __call__(self, *_arguments):
+            try:
+                self.begun.release()
+                time.sleep(1000)
+            finally:
+                self.cleaned.release()
+
+        def wait_for(self, count):
+            for _ in range(count):
+                assert self.begun.acquire(timeout=10)
+
+    return Stay()
