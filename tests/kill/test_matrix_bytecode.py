@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 import threading
 import time
 from contextlib import suppress
@@ -10,6 +11,8 @@ from contextlib import suppress
 import pytest
 
 import rjobs
+
+HAS_GIL = sysconfig.get_config_var("Py_GIL_DISABLED") != 1
 
 
 def busy():
@@ -240,9 +243,22 @@ def test_a_job_that_goes_on_after_its_kill_is_ended_in_its_next_wait(manager):
     assert steps == ["went on"]
 
 
-def test_a_hundred_jobs_in_waits_and_loops_are_killed_at_once(manager):
-    calls = [busy, lambda: time.sleep(1000), threading.Event().wait, bare_except_around_a_wait]
-    jobs = [manager.submit(calls[number % 4]) for number in range(100)]
-    time.sleep(0.2)
+def test_a_hundred_jobs_in_waits_and_loops_are_killed_at_once(manager, until):
+    begin, begun = threading.Event(), []
+
+    def busy_together():
+        # Not before all have their threads: without the GIL it takes half a second to start one beside many that are
+        # busy, on two processors, with or without rjobs.
+        until(begin.is_set)
+        begun.append(1)
+        busy()
+
+    calls = [busy_together, lambda: time.sleep(1000), threading.Event().wait, bare_except_around_a_wait]
+    # And for a kill all threads have to stand still, which takes until each that is busy has had its turn.
+    calls = calls if HAS_GIL else calls[:1] + calls[1:] * 6
+    jobs = [manager.submit(calls[number % len(calls)]) for number in range(100)]
+    assert until(lambda: all(job.running() for job in jobs))
+    begin.set()
+    assert until(lambda: len(begun) == (25 if HAS_GIL else 6))
     assert manager.kill_all(40)
     assert {job.state for job in jobs} == {"killed"}
