@@ -209,6 +209,30 @@ def test_a_kill_ends_code_that_does_not_want_to_end(call, end):
     end(call, is_busy=True, is_stubborn=True)
 
 
+def test_a_kill_ends_code_that_does_not_want_to_end_and_is_traced(manager):
+    """CPython takes a trace function away that raises, so the kill that lands in one took the storm's away with it."""
+
+    def step():
+        pass
+
+    def work():
+        sys.settrace(lambda *_: None)
+        begun.set()
+        while True:
+            try:
+                while True:
+                    step()
+            except:  # noqa: E722 - what is not to be done, and is
+                pass
+
+    for _ in range(20):
+        begun = threading.Event()
+        job = manager.submit(work)
+        assert begun.wait(10)
+        assert job.kill(10), job.stack()
+        assert job.state == "killed"
+
+
 def test_cleaning_up_that_takes_a_while_is_left_alone(manager):
     steps = []
 

@@ -180,8 +180,8 @@ def check_race(crew, hammering, witness, total, workers):
     print(f"{total} jobs, {asked} kills, ended: {dict(fates)}; wrong: {dict(+wrong)}")
     assert not +wrong, (wrong, witness.seen[:3])
     assert fates.total() == total
-    # It was a race: kills came while their jobs ran, and after. Without the GIL all threads stand still for each kill, so
-    # there are a few dozen where there are hundreds with it.
+    # It was a race: kills came while their jobs ran, and after. Without the GIL all threads stand still for each kill,
+    # so there are a few dozen where there are hundreds with it.
     few = total // (100 if has_gil else 2_000)
     assert fates["killed"] > few
     assert asked > fates["killed"] + few
