@@ -272,6 +272,7 @@ pub(crate) fn after_fork_in_child() {
     for beat in all() {
         beat.retire();
     }
+    super::guest::after_fork_in_child();
 }
 
 /// The calling thread is a worker with this slot (None: no more). The caller keeps the slot alive until it takes it back.

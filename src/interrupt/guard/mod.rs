@@ -35,10 +35,9 @@ fn guarded(original: impl FnOnce() -> Object) -> Object {
     let Some(who) = Who::of_this_thread() else {
         return original();
     };
-    if who.is_due(who.sends()) {
+    let Some(entry) = who.begin(false, who.sends()) else {
         return who.raise(std::ptr::null_mut());
-    }
-    let entry = who.beat().enter(false);
+    };
     let result = original();
     leave(who, &entry, result)
 }

@@ -104,9 +104,6 @@ unsafe extern "C-unwind" fn get(
     let deadline = time.map(|time| Instant::now() + Duration::from_secs_f64(time));
     loop {
         let sends = who.sends();
-        if who.is_due(sends) {
-            return who.raise(null_mut());
-        }
         let left = deadline.map_or(slice(), |deadline| {
             deadline
                 .saturating_duration_since(Instant::now())
@@ -118,7 +115,10 @@ unsafe extern "C-unwind" fn get(
             if time.is_null() {
                 return null_mut();
             }
-            let entry = who.beat().enter(true);
+            let Some(entry) = who.begin(true, sends) else {
+                ffi::Py_DECREF(time);
+                return who.raise(null_mut());
+            };
             let result = original(own, class, [ffi::Py_True(), time].as_ptr(), 2, null_mut());
             ffi::Py_DECREF(time);
             if result.is_null() {
@@ -304,11 +304,10 @@ unsafe extern "C-unwind" fn init(own: Object, arguments: Object, names: Object) 
         // SAFETY: the original, with the arguments that came.
         return unsafe { original(own, arguments, names) };
     };
-    if who.is_due(who.sends()) {
+    let Some(entry) = who.begin(false, who.sends()) else {
         who.raise(null_mut());
         return -1;
-    }
-    let entry = who.beat().enter(false);
+    };
     // SAFETY: as above.
     let result = unsafe { original(own, arguments, names) };
     if who.beat().leave(&entry) {

@@ -16,7 +16,8 @@ pub(super) static WAIT: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 /// Code that waits for the end of a thread, up to `CPython` 3.12.
 pub(super) static JOIN: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 
-/// Code that wakes a waiter, and then strikes it off the list: one that is left there takes somebody else's turn.
+/// Code that wakes a waiter, and then strikes it off the list: one that is left there, and has its lock again, takes the turn
+/// of the next. (One that was not there to take it yet is passed over by the next `notify`, gh-92530.)
 static NOTIFY: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 
 /// Code that has entered a generator's `with` block, and not told who asked for it.

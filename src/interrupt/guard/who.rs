@@ -11,7 +11,8 @@ use pyo3::prelude::*;
 
 use super::Object;
 use super::places::{RESTORE, stands_in};
-use crate::interrupt::beat::{self, Beat};
+use crate::interrupt::beat::{self, Beat, Entry};
+use crate::interrupt::guest;
 use crate::interrupt::pending;
 use crate::interrupt::slot::Slot;
 
@@ -61,6 +62,25 @@ impl Who<'_> {
                 pending::is_pending(py, ffi::PyThreadState_Get()).unwrap_or(false)
             },
         }
+    }
+
+    /// A guarded call begins; None where what was sent before is to be raised in its place.
+    ///
+    /// With the GIL nothing is sent between the look and the first wait, and without it nothing to a job, which stands still for
+    /// that. A guest does not: who strikes it looks which call it is in and then sends (`guest.rs`), so it looks when it
+    /// is in the call, and when nobody is between the two.
+    #[inline]
+    pub(super) fn begin(self, waits_for_lock: bool, sends: u64) -> Option<Entry> {
+        if cfg!(not(Py_GIL_DISABLED)) || matches!(self, Self::Job(_)) {
+            return (!self.is_due(sends)).then(|| self.beat().enter(waits_for_lock));
+        }
+        let entry = self.beat().enter(waits_for_lock);
+        guest::let_strikers_send();
+        if self.is_due(sends) {
+            self.beat().leave(&entry);
+            return None;
+        }
+        Some(entry)
     }
 
     /// Whether the caller must get this lock whatever comes: a condition, which would return from `wait` without it, or a
