@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod entrance;
+pub mod generations;
 pub mod latch;
 pub mod output;
 pub mod pool;

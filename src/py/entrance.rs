@@ -8,7 +8,7 @@ use super::manager::{Blueprint, JobManager};
 use super::options::Options;
 use super::recruit::{Recruited, recruit};
 use super::work::Work;
-use super::{errors, exit};
+use super::{errand, errors, exit};
 use crate::core::pool::{Admission, Closed};
 use crate::core::state::State;
 use crate::interrupt::{collector, context};
@@ -35,6 +35,7 @@ impl JobManager {
             kwargs: blueprint.kwargs.map(Bound::unbind),
             context: context::copy_current(py)?.unbind(),
             namespaces: blueprint.namespaces,
+            order: blueprint.order,
         };
         let number = self.registry.reserve();
         let job = Job::new(
@@ -72,6 +73,9 @@ impl JobManager {
 /// Hand a job that nothing holds back to what runs it. An error says that nothing will run it; an exception that comes with
 /// success (Ctrl-C) came out of the starting of a worker, and is to be passed on.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
+    if let Some(order) = errand::order_of(job.get()) {
+        return errand::start(job, order);
+    }
     let launched = to_the_pool(job)?;
     job.get().come_back();
     Ok(launched)

@@ -122,9 +122,13 @@ impl Job {
     }
 
     /// The entrance has counted it as beside the pool.
-    #[expect(dead_code, reason = "no job waits or runs beside the pool yet")]
     pub(crate) fn went_aside(&self) {
         self.aside.store(true, Ordering::Release);
+    }
+
+    /// Whether it is counted so.
+    pub(crate) fn is_aside(&self) -> bool {
+        self.aside.load(Ordering::Acquire)
     }
 
     /// It is in the pool now, or has ended.
@@ -138,7 +142,7 @@ impl Job {
     pub(crate) fn slot(&self) -> Option<Arc<Slot>> {
         match &self.held.lock().runner {
             Some(Runner::Worker(slot)) => Some(Arc::clone(slot)),
-            None => None,
+            Some(Runner::Process(_)) | None => None,
         }
     }
 

@@ -15,6 +15,7 @@ use super::shim;
 use super::view::ManagerView;
 use super::work::Label;
 use crate::core::registry::Registry;
+use crate::interrupt::process::Order;
 
 /// Workers that a manager has at most, unless told otherwise: enough that `%job` starts at once, few enough that a slip
 /// (a million jobs) does not make a million threads. The number is arbitrary.
@@ -57,6 +58,7 @@ pub(crate) struct Blueprint<'py> {
     pub(crate) args: Bound<'py, PyTuple>,
     pub(crate) kwargs: Option<Bound<'py, PyDict>>,
     pub(crate) namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
+    pub(crate) order: Option<Arc<Order>>,
 }
 
 impl JobManager {
@@ -121,6 +123,7 @@ impl JobManager {
             args: args.clone(),
             kwargs: kwargs.filter(|kwargs| !kwargs.is_empty()),
             namespaces: None,
+            order: None,
         };
         self.add(callable.py(), blueprint, options)
     }
@@ -143,6 +146,7 @@ fn code_blueprint<'py>(
         args: PyTuple::empty(py),
         kwargs: None,
         namespaces,
+        order: None,
     }
 }
 

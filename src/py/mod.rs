@@ -5,8 +5,10 @@
 
 pub(crate) mod as_completed;
 pub(crate) mod current;
+pub(crate) mod desk;
 mod ending;
 pub(crate) mod entrance;
+pub(crate) mod errand;
 pub(crate) mod errors;
 pub(crate) mod exit;
 pub(crate) mod follow;
@@ -26,6 +28,7 @@ pub(crate) mod options;
 pub(crate) mod outcome;
 mod recruit;
 pub(crate) mod runner;
+mod shell;
 pub(crate) mod shim;
 pub(crate) mod streams;
 pub(crate) mod unraisable;

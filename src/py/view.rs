@@ -12,8 +12,8 @@ use super::options::Options;
 #[pyclass(frozen, module = "rjobs")]
 #[derive(Debug)]
 pub(crate) struct ManagerView {
-    manager: Py<JobManager>,
-    options: Options,
+    pub(super) manager: Py<JobManager>,
+    pub(super) options: Options,
 }
 
 impl ManagerView {
