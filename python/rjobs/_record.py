@@ -52,6 +52,7 @@ def to_dict(job: Job[Any]) -> dict[str, Any]:
         "cpu_time": job.cpu_time,
         "ident": job.ident,
         "native_id": job.native_id,
+        "pid": job.pid,
         "tail": job.tail(TAIL_LINES),
         "output_dropped": job.output_dropped,
         "outputs": len(job.outputs),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shlex
 import subprocess
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -14,53 +14,62 @@ if TYPE_CHECKING:
 __rjobs_internal__ = True
 
 Command = str | list[Any] | tuple[Any, ...]
-# The words, whether they are a line for the shell, the directory, the environment, the text to show, what makes the result.
-Prepared = tuple[list[str], bool, str | None, list[tuple[str, str]] | None, str, "Callable[[int, bytes], Any]"]
+
+
+class Prepared(NamedTuple):
+    """What the core starts a command from."""
+
+    words: list[str]
+    is_line: bool  # one for the shell, and not a program and its arguments
+    cwd: str | None
+    env: list[tuple[str, str]] | None
+    shown: str
+    make: Callable[[int, bytes], Any]  # the job's result
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes a job's result of an exit code and of what the command wrote."""
+
+    command: Command
+    check: bool
+    encoding: str | None
+    finish: Callable[[Any], object] | None  # is given the result before anybody else
+
+    def __call__(self, returncode: int, output: bytes) -> Any:
+        """Give the result; where the exit code is to be checked, it may be an exception, for `get` to raise."""
+        stdout = output if self.encoding is None else output.decode(self.encoding, "replace")
+        if self.check and returncode != 0:
+            return subprocess.CalledProcessError(returncode, self.command, stdout)
+        result = subprocess.CompletedProcess(self.command, returncode, stdout)
+        if self.finish is not None:
+            self.finish(result)
+        return result
 
 
 def prepare(
     command: Command,
-    cwd: Any,
-    env: Mapping[Any, Any] | None,
-    check: bool,
-    encoding: str | None,
-    finish: Callable[[Any], object] | None,
+    where: tuple[Any, Mapping[Any, Any] | None],
+    how: tuple[bool, str | None, Callable[[Any], object] | None],
 ) -> Prepared:
-    """Check what `shell` was given, and put it into the form that the core starts commands from."""
+    """Check what `shell` was given: directory and environment, check, encoding, and who is given the result first."""
+    check, encoding, finish = how
     if encoding is not None:
         b"".decode(encoding, "replace")  # an unknown one is an error now, and not when the command has ended
-    is_line = isinstance(command, str)
-    words = [command] if isinstance(command, str) else _words(command)
+    if isinstance(command, str):
+        words, text = [command], command
+    else:
+        words = _words(command)
+        text = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+        command = list(command)
     if not words or not words[0].strip():
         raise ValueError("the command is empty")
-    if isinstance(command, str):
-        shown: Command = command
-        text = command
-    else:
-        shown = list(command)
-        text = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
-    make = functools.partial(result_of, shown, check, encoding, finish)
     for word in words:
         _whole(word, "the command")
-    return words, is_line, _directory(cwd), None if env is None else _environment(env), text, make
-
-
-def result_of(
-    command: Command,
-    check: bool,
-    encoding: str | None,
-    finish: Callable[[Any], object] | None,
-    returncode: int,
-    output: bytes,
-) -> subprocess.CompletedProcess[Any] | subprocess.CalledProcessError:
-    """Make the job's result; where the exit code is to be checked, it may be an exception, for `get` to raise."""
-    stdout = output if encoding is None else output.decode(encoding, "replace")
-    if check and returncode != 0:
-        return subprocess.CalledProcessError(returncode, command, stdout)
-    result = subprocess.CompletedProcess(command, returncode, stdout)
-    if finish is not None:
-        finish(result)
-    return result
+    cwd, env = where
+    variables = None if env is None else _environment(env)
+    make = Maker(command, check, encoding, finish)
+    return Prepared(words, isinstance(command, str), _directory(cwd), variables, text, make)
 
 
 def _words(command: Sequence[Any]) -> list[str]:

@@ -195,8 +195,8 @@ impl Errand {
             );
             return Err(raised(JobError::new_err(message), false));
         };
-        let make = (job.held.lock().work.as_ref()).map(|work| work.callable.clone_ref(py));
-        let Some(make) = make else {
+        let maker = (job.held.lock().work.as_ref()).map(|work| work.callable.clone_ref(py));
+        let Some(maker) = maker else {
             return Ok(py.None().into_bound(py));
         };
         let began_at = self.began_at.load(Ordering::Acquire);
@@ -205,7 +205,7 @@ impl Errand {
         let args = (code, PyBytes::new(py, &bytes)).into_pyobject(py);
         let args = args.map_err(|error| raised(error, false))?;
         let made =
-            call::call(make.bind(py), &args, None).map_err(|exception| (exception, false))?;
+            call::call(maker.bind(py), &args, None).map_err(|exception| (exception, false))?;
         // An exception that was made and not raised has no traceback through our own code.
         match made.cast_into::<PyBaseException>() {
             Ok(exception) => Err((exception, false)),

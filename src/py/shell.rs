@@ -53,7 +53,7 @@ impl JobManager {
             finish,
         } = given;
         let prepared =
-            shim::PREPARE_SHELL.call(py, (command, cwd, env, check, encoding, finish))?;
+            shim::PREPARE_SHELL.call(py, (command, (cwd, env), (check, encoding, finish)))?;
         let Prepared(argv, is_line, cwd, env, shown, make) = prepared.extract()?;
         let order = Order {
             argv,

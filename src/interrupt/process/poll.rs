@@ -119,6 +119,7 @@ impl Watch {
         thread.spawn(wait).map(|_| Exit::Other)
     }
 
+    #[cfg_attr(not(target_os = "linux"), expect(clippy::unused_self))]
     pub(crate) fn forget_exit(&self, exit: Exit) {
         match exit {
             #[cfg(target_os = "linux")]

@@ -119,6 +119,7 @@ impl Leader {
     }
 
     /// There is nothing polite that every program understands.
+    #[expect(clippy::unused_self, reason = "as on Unix")]
     pub(crate) fn ask(&self) {}
 
     /// End the process and what it started.
@@ -240,6 +241,7 @@ impl Watch {
     }
 
     /// Block until something happens, `notify` is called, or the time is over.
+    #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
     pub(crate) fn wait(
         &self,
         happened: &mut Vec<Happened>,
