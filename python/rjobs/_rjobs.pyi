@@ -184,7 +184,8 @@ class JobManager:
     def _shell_line(
         self,
         command: str,
-        finish: Callable[[Any], object] | None = None,
+        finish: Callable[[Any], object],
+        check: bool,
         options: Mapping[str, Any] | None = None,
     ) -> Job[CompletedProcess[str]]: ...
     def options(self, **options: Any) -> ManagerView: ...

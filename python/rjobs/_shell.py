@@ -39,11 +39,11 @@ class Maker:
     def __call__(self, returncode: int, output: bytes) -> Any:
         """Give the result; where the exit code is to be checked, it may be an exception, for `get` to raise."""
         stdout = output if self.encoding is None else output.decode(self.encoding, "replace")
-        if self.check and returncode != 0:
-            return subprocess.CalledProcessError(returncode, self.command, stdout)
         result = subprocess.CompletedProcess(self.command, returncode, stdout)
         if self.finish is not None:
             self.finish(result)
+        if self.check and returncode != 0:
+            return subprocess.CalledProcessError(returncode, self.command, stdout)
         return result
 
 
@@ -55,7 +55,7 @@ def prepare(
     """Check what `shell` was given: directory and environment, check, encoding, and who is given the result first."""
     check, encoding, finish = how
     if encoding is not None:
-        b"".decode(encoding, "replace")  # an unknown one is an error now, and not when the command has ended
+        b"x".decode(encoding, "replace")  # an unknown one is an error now, and not when the command has ended
     if isinstance(command, str):
         words, text = [command], command
     else:

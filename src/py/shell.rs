@@ -124,20 +124,21 @@ impl JobManager {
         self.command_job(command, &given, &Options::default().with(options)?)
     }
 
-    /// For `%job !command`: `finish(result)` is called before the job is done.
-    #[pyo3(signature = (command, finish = None, options = None))]
+    /// For `%job !command`: `finish(result)` is called before the job has ended.
+    #[pyo3(signature = (command, finish, check, options = None))]
     fn _shell_line<'py>(
         &self,
         command: &Bound<'py, PyString>,
-        finish: Option<&Bound<'py, PyAny>>,
+        finish: &Bound<'py, PyAny>,
+        check: bool,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, Job>> {
         let given = Given {
             cwd: None,
             env: None,
-            check: false,
+            check,
             encoding: Some("utf-8"),
-            finish,
+            finish: Some(finish),
         };
         self.command_job(command, &given, &Options::default().with(options)?)
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.error import UsageError
+
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
@@ -30,10 +32,19 @@ def command_of(code: str) -> str | None:
 
 
 def start(shell: Any, manager: JobManager, command: str, out: str | None, options: dict[str, Any]) -> Job[Any]:
-    """Start the command as a job of its own; `out` names a variable that gets the result before the job is done."""
+    """Start the command as a job of its own; `out` names a variable that gets the result before the job is done.
 
-    def assign(result: CompletedProcess[str]) -> None:
-        shell.user_ns[out] = result
-
+    As with `!`, the exit code is left in `_exit_code`, and is an error where the shell says so.
+    """
     line = shell.var_expand(command, depth=_NO_FRAME)
-    return manager._shell_line(line, None if out is None else assign, options)  # noqa: SLF001
+    if line.rstrip().endswith("&"):  # IPython refuses it, too
+        message = "%job runs the command in the background already: leave out the & at its end."
+        raise UsageError(message)
+    check = bool(getattr(shell, "system_raise_on_error", False))
+
+    def finish(result: CompletedProcess[str]) -> None:
+        shell.user_ns["_exit_code"] = result.returncode
+        if out is not None and not (check and result.returncode):
+            shell.user_ns[out] = result
+
+    return manager._shell_line(line, finish, check, options)  # noqa: SLF001
