@@ -29,6 +29,7 @@ const LAST: Duration = Duration::from_millis(200);
 /// The thread that waits for commands never has the interpreter, so that their output is read whatever Python does.
 #[derive(Debug)]
 pub(crate) struct Desk {
+    generation: u32,
     room: Room,
     tasks: (Sender<Task>, Receiver<Task>),
     /// Jobs that were handed over and have not ended.
@@ -59,8 +60,10 @@ static DESKS: Generations<Desk> = Generations::new();
 
 /// The desk of this process, made if there is none.
 pub(super) fn here() -> io::Result<&'static Desk> {
-    DESKS.get_or_make(house::generation(), || {
+    let generation = house::generation();
+    DESKS.get_or_make(generation, || {
         Ok(Desk {
+            generation,
             room: Room::new()?,
             tasks: unbounded(),
             errands: Mutex::default(),
@@ -146,15 +149,26 @@ impl Desk {
             Python::try_attach(|py| {
                 self.see_to(py, task);
                 // One way in for all that wait.
-                while let Ok(task) = self.tasks.1.try_recv() {
+                while self.is_here()
+                    && let Ok(task) = self.tasks.1.try_recv()
+                {
                     self.see_to(py, task);
                 }
             });
+            if !self.is_here() {
+                // A callback forked, and this is the child, where it has returned as well: the rest is the parent's.
+                return;
+            }
             self.attached.fetch_sub(1, Ordering::SeqCst);
             if self.leaves() {
                 return;
             }
         }
+    }
+
+    /// False in the child of a fork.
+    fn is_here(&self) -> bool {
+        self.generation == house::generation()
     }
 
     /// Whether others are here, so that this clerk may go.
@@ -184,6 +198,10 @@ impl Desk {
                 let ended = catch_unwind(AssertUnwindSafe(|| errand.end(py, ending, at)));
                 if ended.is_err() {
                     errand::has_a_fault(&job, at);
+                }
+                if !self.is_here() {
+                    std::mem::forget(errand);
+                    return;
                 }
                 if has_callbacks {
                     self.clerks.lock().away -= 1;

@@ -138,6 +138,10 @@ fn hand_over(
 fn error_of(failure: Failure) -> PyErr {
     let Failure { error, path } = failure;
     match (error.raw_os_error(), path) {
+        // There the fourth is the system's number, and the first is made of it.
+        (Some(number), Some(path)) if cfg!(windows) => {
+            PyOSError::new_err((0, text_of(number), path, number))
+        }
         (Some(number), Some(path)) => PyOSError::new_err((number, text_of(number), path)),
         _ => PyErr::from(error),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import signal
 import sys
 import textwrap
@@ -18,16 +19,32 @@ import rjobs
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="these commands are for a Unix shell")
 # Two processes in the background and one in front; all of their ids are written before it waits.
 FAMILY = "sleep 1000 & echo $!; (sleep 1000 & echo $!; wait) & echo $!; echo $$; wait"
+# A program that takes its time to end when it is asked to. No shell: it would tell of the end of its children.
+LISTENING = """
+import signal, sys, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print('up', flush=True)
+signal.sigwait([signal.SIGTERM])
+time.sleep(0.1)
+print('cleaned')
+sys.exit(5)
+"""
+LISTENER = [sys.executable, "-c", LISTENING]
+
+
+def lines_of(job, count):
+    """The first lines that a job writes; they may come in pieces."""
+    text = ""
+    for piece in job.follow():
+        text += piece
+        if text.count("\n") >= count:
+            return text.splitlines()
+    raise AssertionError(text)
 
 
 def pids_of(job, count):
     """The ids that a job has written."""
-    text = ""
-    for piece in job.follow():
-        text += piece
-        if text.count("\n") == count:
-            return [int(line) for line in text.splitlines()]
-    raise AssertionError(text)
+    return [int(line) for line in lines_of(job, count)]
 
 
 def test_a_kill_ends_it_and_all_that_it_started(manager, has_ended):
@@ -58,13 +75,13 @@ def test_who_ignores_sigterm_is_ended_after_half_a_second(manager, has_ended):
 
 
 def test_who_listens_to_sigterm_may_clean_up(manager, tmp_path):
-    job = manager.shell("trap 'echo cleaned; exit 0' TERM; echo up; while :; do sleep 0.01; done")
-    assert next(job.follow()) == "up\n"
+    job = manager.shell(LISTENER)
+    assert lines_of(job, 1) == ["up"]
     assert job.kill()
     assert (job.state, job.output) == ("killed", "up\ncleaned\n")
     # A child as well, whose parent has gone already.
-    job = manager.shell("(trap 'sleep 0.1; echo cleaned' TERM; echo up; while :; do sleep 0.01; done) & wait")
-    assert next(job.follow()) == "up\n"
+    job = manager.shell(f"{shlex.join(LISTENER)} & wait")
+    assert lines_of(job, 1) == ["up"]
     assert job.kill()
     assert job.output == "up\ncleaned\n"
 
@@ -89,10 +106,10 @@ def test_a_kill_that_comes_too_late_hits_nobody(manager):
 
 
 def test_a_stop_asks_and_what_ends_by_itself_is_done(manager):
-    job = manager.shell("trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.01; done")
-    assert next(job.follow()) == "up\n"
+    job = manager.shell(LISTENER)
+    assert lines_of(job, 1) == ["up"]
     assert job.stop()
-    assert (job.state, job.get().returncode, job.output) == ("done", 5, "up\nbye\n")
+    assert (job.state, job.get().returncode, job.output) == ("done", 5, "up\ncleaned\n")
     job = manager.shell("sleep 1000")
     assert job.stop()
     assert (job.state, job.stop_requested) == ("killed", True)
@@ -102,7 +119,7 @@ def test_a_stop_asks_and_what_ends_by_itself_is_done(manager):
 
 def test_a_stop_gives_as_much_grace_as_it_says(manager):
     job = manager.shell("trap '' TERM; echo up; while :; do sleep 0.01; done")
-    assert next(job.follow()) == "up\n"
+    assert lines_of(job, 1) == ["up"]
     began = time.monotonic()
     assert job.stop(grace=0.8)
     assert 0.8 <= time.monotonic() - began < 3
@@ -322,6 +339,32 @@ def test_a_fork_leaves_the_parent_s_commands_alone_and_runs_its_own(python):
     """
     run = python(textwrap.dedent(source), "-W", "ignore::DeprecationWarning")
     assert run.stderr == ""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_callback_that_forks_ends_there_in_the_child(python, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    source = f"""
+        import os, signal, rjobs
+        m = rjobs.JobManager()
+        pids = []
+        def fork(job):
+            pid = os.fork()
+            if pid == 0: signal.alarm(20)
+            else: pids.append(pid)
+        def say(job): os.write(1, b"x")
+        jobs = [m.shell("true") for _ in range(20)]
+        job = m.shell("read line < {gate}")
+        for callback in (fork, say): job.add_done_callback(callback)
+        open({str(gate)!r}, "w").close()
+        for job in jobs: job.add_done_callback(say)
+        m.shutdown()
+        print(os.waitpid(pids[0], 0)[1])
+    """
+    run = python(textwrap.dedent(source), "-W", "ignore::DeprecationWarning")
+    # Each once, and once more what was to be called after the fork, in the child.
+    assert (run.stdout, run.stderr) == ("x" * 22 + "0\n", "")
 
 
 def test_a_process_that_is_stopped_is_ended_too(manager):
