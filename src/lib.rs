@@ -1,5 +1,6 @@
 //! `rjobs._rjobs`: the module that Python imports. A table of contents and nothing else.
 
+mod command;
 pub mod core;
 mod interrupt;
 mod py;

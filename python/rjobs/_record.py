@@ -53,6 +53,7 @@ def to_dict(job: Job[Any]) -> dict[str, Any]:
         "ident": job.ident,
         "native_id": job.native_id,
         "progress": _progress(job),
+        "pid": job.pid,
         "tail": job.tail(TAIL_LINES),
         "output_dropped": job.output_dropped,
         "outputs": len(job.outputs),

@@ -5,8 +5,10 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import datetime
+from os import PathLike
+from subprocess import CompletedProcess
 from types import CodeType, TracebackType
-from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, final
+from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -15,6 +17,9 @@ from rjobs._record import Waited
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 _P = ParamSpec("_P")
+_Path: TypeAlias = str | PathLike[str]
+# A line for the shell, or a program and its arguments.
+_Command: TypeAlias = str | list[str] | list[_Path] | tuple[_Path, ...]
 
 __version__: str
 _current: ContextVar[Job[Any] | None]
@@ -69,6 +74,8 @@ class Job(Generic[_T_co]):
     def ident(self) -> int | None: ...
     @property
     def native_id(self) -> int | None: ...
+    @property
+    def pid(self) -> int | None: ...
     @property
     def daemon(self) -> bool: ...
     @property
@@ -172,6 +179,35 @@ class JobManager:
         **options: Any,
     ) -> Job[Any]: ...
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Job[_T]: ...
+    @overload
+    def shell(
+        self,
+        command: _Command,
+        *,
+        cwd: _Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        encoding: str = "utf-8",
+        **options: Any,
+    ) -> Job[CompletedProcess[str]]: ...
+    @overload
+    def shell(
+        self,
+        command: _Command,
+        *,
+        cwd: _Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        encoding: None,
+        **options: Any,
+    ) -> Job[CompletedProcess[bytes]]: ...
+    def _shell_line(
+        self,
+        command: str,
+        finish: Callable[[Any], object],
+        check: bool,
+        options: Mapping[str, Any] | None = None,
+    ) -> Job[CompletedProcess[str]]: ...
     def options(self, **options: Any) -> ManagerView: ...
     def every(self, seconds: float, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Job[_T]: ...
     def chain(self, *steps: Callable[..., Any]) -> Job[Any]: ...
@@ -238,6 +274,28 @@ class ManagerView:
         **options: Any,
     ) -> Job[Any]: ...
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Job[_T]: ...
+    @overload
+    def shell(
+        self,
+        command: _Command,
+        *,
+        cwd: _Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        encoding: str = "utf-8",
+        **options: Any,
+    ) -> Job[CompletedProcess[str]]: ...
+    @overload
+    def shell(
+        self,
+        command: _Command,
+        *,
+        cwd: _Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        encoding: None,
+        **options: Any,
+    ) -> Job[CompletedProcess[bytes]]: ...
     def options(self, **options: Any) -> ManagerView: ...
     def every(self, seconds: float, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Job[_T]: ...
     def chain(self, *steps: Callable[..., Any]) -> Job[Any]: ...

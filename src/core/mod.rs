@@ -9,6 +9,7 @@
 pub mod backlog;
 pub mod clock;
 pub mod entrance;
+pub mod generations;
 pub mod latch;
 pub mod limits;
 pub mod output;

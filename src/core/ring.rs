@@ -30,6 +30,13 @@ impl Ring {
         self.bytes.extend(new);
     }
 
+    /// The bytes that are kept from `position` on.
+    pub fn bytes(&self, position: u64) -> Vec<u8> {
+        let skip = position.saturating_sub(self.dropped());
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        self.bytes.iter().skip(skip).copied().collect()
+    }
+
     /// Bytes ever written: the position after the newest.
     pub fn written(&self) -> u64 {
         self.written
@@ -115,6 +122,11 @@ mod test {
         ring.push(b"world!");
         assert_eq!(ring.read(0, true), ("llo world!".to_owned(), 12));
         assert_eq!(ring.dropped(), 2);
+        assert_eq!(ring.bytes(0), b"llo world!");
+        assert_eq!(
+            (ring.bytes(9), ring.bytes(99)),
+            (b"ld!".to_vec(), Vec::new())
+        );
         ring.push(&vec![b'x'; 1000]);
         assert_eq!((ring.read(0, true).0.len(), ring.written()), (10, 1012));
     }

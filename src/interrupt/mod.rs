@@ -16,6 +16,7 @@ pub(crate) mod guard;
 pub(crate) mod guest;
 pub(crate) mod landing;
 pub(crate) mod pending;
+pub(crate) mod process;
 pub(crate) mod pursuit;
 pub(crate) mod sight;
 pub(crate) mod slot;

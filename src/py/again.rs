@@ -11,6 +11,7 @@ use super::job::Job;
 use super::kill::Alarm;
 use super::outcome::Outcome;
 use super::plan::{Plan, Stage};
+use super::runner::Runner;
 use super::{errors, exit, gates, held, log, shim};
 use crate::core::state::State;
 
@@ -135,8 +136,12 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
         return false;
     }
     plan.set_stage(stage);
-    this.house.entrance.step_aside();
-    this.went_aside();
+    // What runs on something else than a worker is beside the pool already.
+    let comes_from_the_pool = matches!(this.held.lock().runner, Some(Runner::Worker(_)));
+    if comes_from_the_pool {
+        this.house.entrance.step_aside();
+        this.went_aside();
+    }
     let is_queued = {
         // Under the lock under which kills are noted: one that was asked for during the run is seen here, and one that comes
         // later finds a queued job.
@@ -148,7 +153,9 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
         !is_asked && !this.stop_requested.load(Ordering::Acquire) && this.record.requeue()
     };
     if !is_queued {
-        this.come_back();
+        if comes_from_the_pool {
+            this.come_back();
+        }
         return false;
     }
     let alarm = Alarm::Again(job.clone().unbind());

@@ -340,6 +340,7 @@ impl Job {
             args: work.args.into_bound(py),
             kwargs: work.kwargs.map(|kwargs| kwargs.into_bound(py)),
             namespaces: work.namespaces,
+            order: work.order,
         };
         job.add_beside(py, blueprint, &job.its_options(py))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -14,12 +15,13 @@ use super::outcome::Outcome;
 use super::recruit::{Recruited, recruit};
 use super::wait::{self, Patience};
 use super::work::{Label, Work};
-use super::{errors, exit, gates, held, shim};
+use super::{errand, errors, exit, gates, held, shim};
 use crate::core::backlog::Backlog;
 use crate::core::clock;
 use crate::core::pool::{Admission, Closed};
 use crate::core::registry::Registry;
 use crate::core::state::State;
+use crate::interrupt::process::Order;
 use crate::interrupt::{collector, context};
 
 /// What `new` was given, in the shape of a job.
@@ -30,6 +32,8 @@ pub(crate) struct Blueprint<'py> {
     pub(crate) args: Bound<'py, PyTuple>,
     pub(crate) kwargs: Option<Bound<'py, PyDict>>,
     pub(crate) namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
+    /// For an external command.
+    pub(crate) order: Option<Arc<Order>>,
 }
 
 /// Whose the new job is.
@@ -75,6 +79,13 @@ impl Owner<'_> {
             return Err(errors::closed());
         }
         let more = options.more.as_deref();
+        if blueprint.order.is_some()
+            && more.is_some_and(|more| more.cache.is_some() || more.lock.is_some())
+        {
+            return Err(PyTypeError::new_err(
+                "cache= and lock= go with functions, and not with commands",
+            ));
+        }
         let cache = more.and_then(|more| more.cache.as_ref());
         let call = cache.map(|cache| (cache, blueprint.callable.clone()));
         if let Some(lock) = more.and_then(|more| more.lock.as_ref()) {
@@ -113,6 +124,7 @@ impl Owner<'_> {
             kwargs: blueprint.kwargs.map(Bound::unbind),
             context: context::copy_current(py)?.unbind(),
             namespaces: blueprint.namespaces,
+            order: blueprint.order,
         };
         let number = self.registry.reserve();
         let job = Job::new(
@@ -240,6 +252,9 @@ fn make_room(
 /// Hand a job that nothing holds back to what runs it. An error says that nothing will run it; an exception that comes with
 /// success (Ctrl-C) came out of the starting of a worker, and is to be passed on.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
+    if let Some(order) = errand::order_of(job.get()) {
+        return errand::start(job, order);
+    }
     let launched = to_the_pool(job)?;
     job.get().come_back();
     Ok(launched)
@@ -283,6 +298,7 @@ impl<'py> Blueprint<'py> {
             args: args.clone(),
             kwargs: kwargs.filter(|kwargs| !kwargs.is_empty()),
             namespaces: None,
+            order: None,
         }
     }
 
@@ -304,6 +320,7 @@ impl<'py> Blueprint<'py> {
             args: PyTuple::empty(py),
             kwargs: None,
             namespaces,
+            order: None,
         }
     }
 }

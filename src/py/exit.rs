@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
+use super::desk;
 use super::errors::JobKilled;
 use super::house::{self, House};
 use super::job::Job;
@@ -59,7 +60,7 @@ pub(crate) fn stay_out(py: Python<'_>) -> ! {
 /// What `rjobs._lifecycle` has `threading` call before it finalizes anything.
 ///
 /// Waits for jobs with `daemon=False`; then closes every pool, cancels what is queued, strikes what runs, and waits half a
-/// second at most for the workers to be done with their jobs. Those that are stay away from the interpreter for good. A job
+/// second at most for the workers to be done with their jobs, and for external commands to end, which are killed then. Those that are stay away from the interpreter for good. A job
 /// that still runs then stays where it is: `interrupt::call` keeps the process from being aborted when it wants the
 /// interpreter back.
 #[pyfunction]
@@ -73,14 +74,17 @@ pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
         house.pool.close_silently();
         later.extend(end_daemons(py, house));
     }
+    desk::end_all(py, |_| true);
     let class = py.get_type::<JobKilled>();
     let slots: Vec<_> = houses.iter().flat_map(|house| house.slots()).collect();
     let deadline = Instant::now() + GRACE;
     // By looking, since a thread that is stuck tells nobody; and only now, when the process is about to end.
-    while slots.iter().any(|slot| slot.is_busy()) && Instant::now() < deadline {
+    let is_busy = || desk::is_busy() || slots.iter().any(|slot| slot.is_busy());
+    while is_busy() && Instant::now() < deadline {
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
         later.retain(|job| job.strike(&class) == Choice::NotNow);
     }
+    desk::close(py);
     waited
 }
 
@@ -124,6 +128,7 @@ fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
             // It may be queued behind jobs that never end, and that the exit ends anyway.
             let class = py.get_type::<JobKilled>();
             let mut later = end_daemons(py, &job.get().house);
+            desk::end_daemons(py, &job.get().house);
             while !later.is_empty() {
                 py.detach(|| std::thread::sleep(Duration::from_millis(1)));
                 py.check_signals()?;

@@ -198,6 +198,11 @@ impl Job {
         self.aside.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Whether it is counted so.
+    pub(crate) fn is_aside(&self) -> bool {
+        self.aside.load(Ordering::Acquire) > 0
+    }
+
     /// It is in the pool now, or has ended.
     pub(crate) fn come_back(&self) {
         let was_aside = self
@@ -214,7 +219,7 @@ impl Job {
     pub(crate) fn slot(&self) -> Option<Arc<Slot>> {
         match &self.held.lock().runner {
             Some(Runner::Worker(slot)) => Some(Arc::clone(slot)),
-            None => None,
+            Some(Runner::Process(_)) | None => None,
         }
     }
 

@@ -11,7 +11,8 @@ use super::errors::JobKilled;
 use super::job::Job;
 use super::kill;
 use super::wait::{Patience, Timeout, block};
-use super::{current, held, shim};
+use super::{current, desk, held, shim};
+use crate::command::Wish;
 use crate::core::latch::Latch;
 use crate::core::state::State;
 use crate::interrupt::slot::Slot;
@@ -80,6 +81,9 @@ impl Job {
     /// its `check()`, `sleep()` and `send()` raise `JobKilled`, as does the next `yield` of a generator; code that comes to none
     /// of these runs on until the kill. Blocks; Ctrl-C
     /// raises `KeyboardInterrupt` here within 100 ms, and the request stands. Raises `RuntimeError` in the job itself.
+    ///
+    /// An external command (`shell`) gets SIGTERM at once, with all that it started, and SIGKILL after `grace`. One that handles
+    /// SIGTERM and exits by itself is 'done' with its exit code, one that was ended by it is 'killed'.
     #[pyo3(
         signature = (grace = Some(Timeout::DEFAULT)),
         text_signature = "($self, grace=5.0)"
@@ -103,6 +107,9 @@ impl Job {
             return Ok(true);
         }
         job.look_again(py);
+        if let Some(command) = job.command() {
+            desk::ask(&command, Wish::Stop);
+        }
         if job.wait(py, patience)? {
             return Ok(true);
         }

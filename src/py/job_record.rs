@@ -139,11 +139,9 @@ impl Job {
         if self.source.is_some() {
             return None;
         }
-        self.held
-            .lock()
-            .work
-            .as_ref()
-            .map(|work| work.callable.clone_ref(py))
+        let held = self.held.lock();
+        let work = held.work.as_ref().filter(|work| work.order.is_none())?;
+        Some(work.callable.clone_ref(py))
     }
 
     /// The positional arguments; empty once the job is done.
@@ -206,7 +204,7 @@ impl Job {
             .and_then(|work| Some(work.namespaces.as_ref()?.1.clone_ref(py)))
     }
 
-    /// `threading.get_ident()` of the worker that runs or ran it; None before it starts.
+    /// `threading.get_ident()` of the worker that runs or ran it; None before it starts, and for an external command.
     #[getter]
     fn ident(&self) -> Option<std::ffi::c_ulong> {
         self.slot().map(|slot| slot.thread().ident)
@@ -245,7 +243,8 @@ impl Job {
     /// Seconds of processor time that its thread used for it; while it runs, as far as the system tells (Linux does).
     ///
     /// Other threads that the job starts are not counted. To keep small jobs cheap the clock is read at most once in a
-    /// millisecond, so a value can be off by that much; it never exceeds `elapsed`.
+    /// millisecond, so a value can be off by that much; it never exceeds `elapsed`. For an external command it is the time of
+    /// its process and those that it waited for, and 0.0 until it has ended.
     #[getter]
     fn cpu_time(&self) -> f64 {
         let nanoseconds = if self.state() == State::Running {
@@ -255,9 +254,12 @@ impl Job {
         } else {
             self.record.cpu()
         };
-        Duration::from_nanos(nanoseconds)
-            .as_secs_f64()
-            .min(self.record.elapsed())
+        let seconds = Duration::from_nanos(nanoseconds).as_secs_f64();
+        // The processes of a command may use several processors.
+        if self.command().is_some() {
+            return seconds;
+        }
+        seconds.min(self.record.elapsed())
     }
 
     /// When it was accepted: an aware datetime, in UTC.
@@ -282,10 +284,12 @@ impl Job {
     /// or it caught the exception and went on.
     #[getter]
     fn kill_pending(&self) -> bool {
-        self.state() == State::Running
-            && self
-                .slot()
+        let is_struck = || {
+            self.slot()
                 .is_some_and(|slot| slot.is_struck(self.record.aim()))
+                || self.command().is_some_and(|command| command.is_to_end())
+        };
+        self.state() == State::Running && is_struck()
     }
 
     /// True while a pending kill cannot land, as far as was seen: the job is in native code that neither returns nor waits in

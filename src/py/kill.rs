@@ -12,7 +12,8 @@ use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
 use super::wait::{Patience, Timeout};
-use super::{again, current, exit, gates, shim};
+use super::{again, current, desk, exit, gates, shim};
+use crate::command::Wish;
 use crate::core::pool::Admission;
 use crate::core::state::State;
 use crate::interrupt::guest::strike_thread;
@@ -203,9 +204,10 @@ impl Job {
         if job.is_over() || Self::end_queued(me, State::Killed) {
             return Ok(());
         }
-        let Some(slot) = job.slot() else {
+        let (slot, command) = (job.slot(), job.command());
+        if slot.is_none() && command.is_none() {
             return Ok(());
-        };
+        }
         // Before the strike: the class outlives whatever the thread's state holds of it, and who reads the outcome finds it.
         let class = exc.clone().unbind();
         let known = job.with_extras(|extras| {
@@ -220,6 +222,11 @@ impl Job {
         if Self::end_queued(me, State::Killed) {
             return Ok(());
         }
+        if let Some(command) = command {
+            desk::ask(&command, Wish::Kill);
+            return Ok(());
+        }
+        let Some(slot) = slot else { return Ok(()) };
         if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.aim()) {
             slot.struck_itself();
             return Err(PyErr::from_type(
@@ -277,6 +284,9 @@ impl Job {
     /// is struck again at once, and after the third time each of its lines raises. Code of an extension that neither returns
     /// nor waits in a call of the standard library cannot be ended; the kill lands when it returns, and another worker takes
     /// the place of this one meanwhile. `with current_job().shield():` makes a kill wait.
+    ///
+    /// An external command (`shell`) gets SIGTERM with all that it started, and SIGKILL half a second later; `exc` is then what
+    /// `get()` raises.
     ///
     /// Raises `TypeError` when `exc` is no exception class, or one that cannot be made without arguments. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms.
     #[pyo3(

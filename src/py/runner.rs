@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::command::Command;
 use crate::interrupt::slot::Slot;
 
 /// One of the ways to run. A job has none before it runs for the first time, and keeps the last one.
@@ -9,4 +10,6 @@ use crate::interrupt::slot::Slot;
 pub(crate) enum Runner {
     /// A worker of the pool, on its thread.
     Worker(Arc<Slot>),
+    /// A process, and no thread.
+    Process(Arc<Command>),
 }

@@ -58,6 +58,7 @@ impl Door {
 }
 
 pub(crate) static START_WORKER: Door = Door::new("rjobs._threads", "start_worker");
+pub(crate) static PREPARE_SHELL: Door = Door::new("rjobs._shell", "prepare");
 pub(crate) static RUN_COROUTINE: Door = Door::new("rjobs._coroutines", "run_coroutine");
 pub(crate) static PREPARE_CODE: Door = Door::new("rjobs._code", "prepare");
 pub(crate) static TRIM: Door = Door::new("rjobs._near", "trim");

@@ -21,7 +21,11 @@ impl ManagerView {
         Self { manager, options }
     }
 
-    fn with(&self, py: Python<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Options> {
+    pub(crate) fn with(
+        &self,
+        py: Python<'_>,
+        given: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Options> {
         match given {
             Some(given) => self.options.with(self.manager.get(), given),
             None => Ok(self.options.clone_ref(py)),

@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
 
 use crate::interrupt::call;
+use crate::interrupt::process::Order;
+use std::sync::Arc;
 
 /// A call, and the context it runs in. Released as a whole when the job ends.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(crate) struct Work {
     pub(crate) context: Py<PyAny>,
     /// For code: the namespaces it runs in.
     pub(crate) namespaces: Option<Box<(Py<PyAny>, Py<PyAny>)>>,
+    /// An external command: it runs instead of the callable, which makes the result of how it ended.
+    pub(crate) order: Option<Arc<Order>>,
 }
 
 impl Work {
@@ -29,6 +33,7 @@ impl Work {
                 .namespaces
                 .as_ref()
                 .map(|both| Box::new((both.0.clone_ref(py), both.1.clone_ref(py)))),
+            order: self.order.clone(),
         }
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -63,3 +66,22 @@ def held() -> Iterator[Callable[..., rjobs.Job]]:
     held.go = gate.set
     yield held
     gate.set()
+
+
+@pytest.fixture
+def has_ended() -> Callable[[int], bool]:
+    """Waits until the process of an id, which need not be a child, has ended; False when that takes 10 seconds."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells of processes that are nobody's child")
+
+    def has_ended(pid: int) -> bool:
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return True
+        try:
+            return bool(select.select([process], [], [], 10)[0])
+        finally:
+            os.close(process)
+
+    return has_ended

@@ -74,7 +74,7 @@ def test_magics_and_commands(notebook):
     assert list(notebook["x"]) == ["a", "b"]
     notebook("word = 'there'")
     job = notebook("%job !echo hello $word {word}")
-    assert job.get(timeout=20) is None
+    assert job.get(timeout=20).returncode == 0
     assert job.output == "hello there there\n"
     job = notebook("%%job\n%env rjobs_test=1\n!echo from $$rjobs_test; exit 3")
     job.get(timeout=20)

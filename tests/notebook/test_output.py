@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from IPython.core.error import UsageError
 
 
 def done(notebook, cell):
@@ -234,8 +235,10 @@ def test_a_command_whose_child_lives_on(notebook):
 
 
 def test_a_command_in_the_background_is_refused_as_ever(notebook):
+    with pytest.raises(UsageError, match="already"):
+        notebook("%job !sleep 1 &")
     with pytest.raises(OSError, match="Background"):
-        notebook("%job !sleep 1 &").get(timeout=20)
+        notebook("%%job\n!sleep 1 &\n1").get(timeout=20)
 
 
 def test_the_status_of_a_command(notebook):

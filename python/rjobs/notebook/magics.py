@@ -11,7 +11,7 @@ from IPython.core.magic import no_var_expand
 
 from rjobs import Job, current_job
 from rjobs.errors import UnknownJob
-from rjobs.notebook import cells
+from rjobs.notebook import cells, shell_line
 from rjobs.notebook.completion import COMMANDS
 from rjobs.notebook.following import follow
 from rjobs.notebook.options import parse
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rjobs import JobManager
     from rjobs.notebook.hiding import Hiding
+    from rjobs.notebook.options import Options
 
 # Seconds that `%jobs kill` waits for all its jobs together.
 _KILL_WAIT = 5.0
@@ -57,6 +58,9 @@ class JobMagics:
 
         Options stand before the code; the code is taken as it is written. A syntax error is raised at
         once, and then there is no job.
+
+        Code that is one line with a `!command` runs it as `jobs.shell` does, without a thread. `$name` and
+        `{expression}` are filled in at once, as `!` does it. The result has `returncode` and `stdout`.
         """
         options = parse(line)
         if cell is None:
@@ -66,11 +70,6 @@ class JobMagics:
             if options.code and not options.code.startswith("#"):
                 message = f"%%job takes only options on its first line; put the code below it: {options.code!r}"
                 raise UsageError(message)
-        # In `%%job` the code begins on the second line of the user's cell.
-        compiled = cells.compile_cell(self._shell, code, written, first_line=1 if cell is None else 2)
-        if compiled is None:
-            message = "%job needs code to run: %job [options] code, or %%job [options] with the code below it."
-            raise UsageError(message)
         given = {
             "name": options.name,
             "timeout": options.timeout,
@@ -79,6 +78,16 @@ class JobMagics:
             "limit": options.limit or None,
             "_every": options.every,
         }
+        given = {key: value for key, value in given.items() if value is not None}
+        command = shell_line.command_of(code)
+        if command is not None:
+            started = shell_line.start(self._shell, self._manager(), command, options.out, given)
+            return self._show(started, code, options)
+        # In `%%job` the code begins on the second line of the user's cell.
+        compiled = cells.compile_cell(self._shell, code, written, first_line=1 if cell is None else 2)
+        if compiled is None:
+            message = "%job needs code to run: %job [options] code, or %%job [options] with the code below it."
+            raise UsageError(message)
         private: Any = self._manager()  # the stub tells of the public names only
         job: Job[Any] = private._new_code(  # noqa: SLF001
             cells.runner(self._shell, compiled, options.out),
@@ -86,8 +95,11 @@ class JobMagics:
             code=compiled.statements or compiled.last,
             glob=self._shell.user_global_ns,
             loc=self._shell.user_ns,
-            options={key: value for key, value in given.items() if value is not None},
+            options=given,
         )
+        return self._show(job, code, options)
+
+    def _show(self, job: Job[Any], code: str, options: Options) -> Job[Any]:
         # What a job's own `%job` gives is no value of a cell.
         if current_job() is None and (options.quiet or _silenced(code)):
             self._hiding.hide(job)

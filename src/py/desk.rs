@@ -1,0 +1,262 @@
+//! Where external commands are told of that have ended: a thread of ours that has the interpreter for that moment only.
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use super::errand::{self, Errand};
+use super::errors::JobKilled;
+use super::house::{self, House};
+use super::job::Job;
+use crate::command::{Command, Ending, Room, Wish};
+use crate::core::clock::Tick;
+use crate::core::generations::Generations;
+use crate::core::state::State;
+
+/// How long the exit waits for processes that were ended for good, and for who tells of it.
+const LAST: Duration = Duration::from_millis(200);
+
+/// The commands of this process, and the threads that end their jobs.
+///
+/// The thread that waits for commands never has the interpreter, so that their output is read whatever Python does.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    generation: u32,
+    room: Room,
+    tasks: (Sender<Task>, Receiver<Task>),
+    /// Jobs that were handed over and have not ended.
+    errands: Mutex<HashMap<usize, Py<Job>>>,
+    clerks: Mutex<Clerks>,
+    /// How many clerks have the interpreter, or want it.
+    attached: AtomicUsize,
+    /// The interpreter ends: nobody is to want it any more.
+    is_closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Clerks {
+    all: usize,
+    /// Those in callbacks, which are anybody's code and may wait for anything: another command, for one.
+    away: usize,
+}
+
+#[derive(Debug)]
+enum Task {
+    End(Arc<Errand>, Ending, Tick),
+    /// A job that nobody here needs any more.
+    Drop(Py<Job>),
+}
+
+/// One for each process of a chain of forks.
+static DESKS: Generations<Desk> = Generations::new();
+
+/// The desk of this process, made if there is none.
+pub(super) fn here() -> io::Result<&'static Desk> {
+    let generation = house::generation();
+    DESKS.get_or_make(generation, || {
+        Ok(Desk {
+            generation,
+            room: Room::new()?,
+            tasks: unbounded(),
+            errands: Mutex::default(),
+            clerks: Mutex::default(),
+            attached: AtomicUsize::new(0),
+            is_closed: AtomicBool::new(false),
+        })
+    })
+}
+
+/// The desk of this process, if it has run a command.
+fn known() -> Option<&'static Desk> {
+    DESKS.get(house::generation())
+}
+
+/// Ask for the end of a command. Does not wait.
+pub(crate) fn ask(command: &Command, wish: Wish) {
+    if let Some(desk) = known() {
+        desk.room.ask(command, wish);
+    }
+}
+
+impl Desk {
+    pub(super) fn room(&'static self) -> &'static Room {
+        &self.room
+    }
+
+    pub(super) fn note(&self, job: &Bound<'_, Job>) {
+        let before = (self.errands.lock()).insert(job.as_ptr() as usize, job.clone().unbind());
+        drop(before);
+    }
+
+    pub(super) fn forget(&'static self, job: &Py<Job>) {
+        let gone = self.errands.lock().remove(&(job.as_ptr() as usize));
+        if let Some(gone) = gone {
+            self.let_go(gone);
+        }
+    }
+
+    /// Drop a job where the interpreter is.
+    pub(super) fn let_go(&'static self, job: Py<Job>) {
+        self.send(Task::Drop(job));
+    }
+
+    /// A command has ended: have its job ended.
+    pub(super) fn ended(&'static self, errand: Arc<Errand>, ending: Ending, at: Tick) {
+        self.send(Task::End(errand, ending, at));
+    }
+
+    fn send(&'static self, task: Task) {
+        // Cannot fail: the desk holds the receiver, too.
+        let _ = self.tasks.0.send(task);
+        self.ensure_clerk();
+    }
+
+    /// See to it that a clerk is there who is not away.
+    fn ensure_clerk(&'static self) {
+        {
+            let mut clerks = self.clerks.lock();
+            if clerks.all > clerks.away {
+                return;
+            }
+            clerks.all += 1;
+        }
+        let thread = thread::Builder::new().name("rjobs-desk".into());
+        if thread.spawn(move || self.serve()).is_err() {
+            // The next one who has something to tell tries again.
+            self.clerks.lock().all -= 1;
+        }
+    }
+
+    fn serve(&'static self) {
+        while let Ok(task) = self.tasks.1.recv() {
+            self.attached.fetch_add(1, Ordering::SeqCst);
+            if self.is_closed.load(Ordering::SeqCst) {
+                self.attached.fetch_sub(1, Ordering::SeqCst);
+                // What it holds is the interpreter's, which is about to go.
+                std::mem::forget(task);
+                loop {
+                    thread::park();
+                }
+            }
+            Python::try_attach(|py| {
+                self.see_to(py, task);
+                // One way in for all that wait.
+                while self.is_here()
+                    && let Ok(task) = self.tasks.1.try_recv()
+                {
+                    self.see_to(py, task);
+                }
+            });
+            if !self.is_here() {
+                // A callback forked, and this is the child, where it has returned as well: the rest is the parent's.
+                return;
+            }
+            self.attached.fetch_sub(1, Ordering::SeqCst);
+            if self.leaves() {
+                return;
+            }
+        }
+    }
+
+    /// False in the child of a fork.
+    fn is_here(&self) -> bool {
+        self.generation == house::generation()
+    }
+
+    /// Whether others are here, so that this clerk may go.
+    fn leaves(&self) -> bool {
+        let mut clerks = self.clerks.lock();
+        let leaves = clerks.all - clerks.away > 1;
+        if leaves {
+            clerks.all -= 1;
+        }
+        leaves
+    }
+
+    fn see_to(&'static self, py: Python<'_>, task: Task) {
+        match task {
+            Task::Drop(job) => drop(job.into_bound(py)),
+            Task::End(errand, ending, at) => {
+                let job = errand.job(py);
+                let has_callbacks = {
+                    let held = job.get().held.lock();
+                    let extras = held.extras.as_ref();
+                    extras.is_some_and(|extras| !extras.callbacks.is_empty())
+                };
+                if has_callbacks {
+                    self.clerks.lock().away += 1;
+                    self.ensure_clerk();
+                }
+                let ended = catch_unwind(AssertUnwindSafe(|| errand.end(py, ending, at)));
+                if ended.is_err() {
+                    errand::has_a_fault(&job, at);
+                }
+                if !self.is_here() {
+                    std::mem::forget(errand);
+                    return;
+                }
+                if has_callbacks {
+                    self.clerks.lock().away -= 1;
+                }
+                self.forget(&job.unbind());
+            }
+        }
+    }
+
+    /// The jobs that were handed over and have not ended.
+    fn jobs<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Job>> {
+        let errands = self.errands.lock();
+        let jobs = errands.values().map(|job| job.bind(py).clone());
+        jobs.collect()
+    }
+}
+
+/// Cancel the commands that wait for their turn and end those that run: all that `is_meant`.
+pub(crate) fn end_all(py: Python<'_>, is_meant: impl Fn(&Bound<'_, Job>) -> bool) {
+    let class = py.get_type::<JobKilled>();
+    for job in known().map(|desk| desk.jobs(py)).unwrap_or_default() {
+        if is_meant(&job) && !Job::end_queued(&job, State::Cancelled) {
+            // It says nothing: this is not the job itself.
+            let _ = Job::strike(&job, &class);
+        }
+    }
+}
+
+/// The same for what one manager started, and is not to be waited for.
+pub(crate) fn end_daemons(py: Python<'_>, house: &Arc<House>) {
+    end_all(py, |job| {
+        job.get().daemon && Arc::ptr_eq(&job.get().house, house)
+    });
+}
+
+/// Whether any command has not ended.
+pub(crate) fn is_busy() -> bool {
+    known().is_some_and(|desk| !desk.errands.lock().is_empty())
+}
+
+/// The end: whatever is left is ended without being asked, and nobody comes to the interpreter any more.
+pub(crate) fn close(py: Python<'_>) {
+    let Some(desk) = known() else { return };
+    for job in desk.jobs(py) {
+        if let Some(command) = job.get().command() {
+            desk.room.finish_off(&command);
+        }
+    }
+    let deadline = Instant::now() + LAST;
+    // By looking, as the exit does for threads.
+    while is_busy() && Instant::now() < deadline {
+        py.detach(|| thread::sleep(Duration::from_millis(1)));
+    }
+    desk.is_closed.store(true, Ordering::SeqCst);
+    while desk.attached.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+        py.detach(|| thread::sleep(Duration::from_millis(1)));
+    }
+}
