@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyStopIteration};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -62,6 +62,70 @@ pub(crate) fn call<'py>(
     std::mem::forget(guard);
     // SAFETY: a new reference, or NULL.
     unsafe { Bound::from_owned_ptr_or_opt(py, result) }.ok_or_else(|| raised(py))
+}
+
+type Send = unsafe extern "C-unwind" fn(
+    *mut ffi::PyObject,
+    *mut ffi::PyObject,
+    *mut *mut ffi::PyObject,
+) -> ffi::PySendResult;
+
+/// What came of one step of a coroutine.
+#[derive(Debug)]
+pub(crate) enum Sent<'py> {
+    /// It waits for this.
+    Yielded(Bound<'py, PyAny>),
+    Returned(Bound<'py, PyAny>),
+    Raised(Bound<'py, PyBaseException>),
+}
+
+/// `coroutine.send(value)`.
+pub(crate) fn send<'py>(coroutine: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> Sent<'py> {
+    let py = coroutine.py();
+    let send = black_box(ffi::PyIter_Send as *const ());
+    let mut result = std::ptr::null_mut();
+    let guard = ParkOnUnwind;
+    // SAFETY: the same function with the same parameters, as in `py_object_call`; attached, with references that the caller
+    // keeps; what is not an iterator makes it fail.
+    let how = unsafe {
+        std::mem::transmute::<*const (), Send>(send)(
+            coroutine.as_ptr(),
+            value.as_ptr(),
+            &raw mut result,
+        )
+    };
+    std::mem::forget(guard);
+    // SAFETY: a new reference, or NULL where it failed.
+    let result = unsafe { Bound::from_owned_ptr_or_opt(py, result) };
+    match (how, result) {
+        (ffi::PySendResult::PYGEN_NEXT, Some(waits_for)) => Sent::Yielded(waits_for),
+        (ffi::PySendResult::PYGEN_RETURN, Some(value)) => Sent::Returned(value),
+        _ => Sent::Raised(raised(py)),
+    }
+}
+
+/// `coroutine.throw(exception)`.
+pub(crate) fn throw<'py>(
+    coroutine: &Bound<'py, PyAny>,
+    exception: &Bound<'py, PyBaseException>,
+) -> Sent<'py> {
+    let py = coroutine.py();
+    let thrown = coroutine
+        .getattr(pyo3::intern!(py, "throw"))
+        .and_then(|throw| Ok((throw, PyTuple::new(py, [exception])?)))
+        .map_err(|error| error.into_value(py).into_bound(py))
+        .and_then(|(throw, args)| call(&throw, &args, None));
+    match thrown {
+        Ok(waits_for) => Sent::Yielded(waits_for),
+        // It cannot raise one of its own: that becomes a RuntimeError.
+        Err(end) => match end.cast::<PyStopIteration>() {
+            Ok(_) => match end.getattr(pyo3::intern!(py, "value")) {
+                Ok(value) => Sent::Returned(value),
+                Err(error) => Sent::Raised(error.into_value(py).into_bound(py)),
+            },
+            Err(_) => Sent::Raised(end),
+        },
+    }
 }
 
 /// The exception that is set, taken off the thread.

@@ -19,6 +19,7 @@ pub(crate) mod pending;
 pub(crate) mod pursuit;
 pub(crate) mod sight;
 pub(crate) mod slot;
+pub(crate) mod steps;
 mod storm;
 pub(crate) mod strike;
 pub(crate) mod thread;

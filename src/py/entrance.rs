@@ -8,7 +8,7 @@ use super::manager::{Blueprint, JobManager};
 use super::options::Options;
 use super::recruit::{Recruited, recruit};
 use super::work::Work;
-use super::{errors, exit};
+use super::{errors, exit, to_the_loop};
 use crate::core::pool::{Admission, Closed};
 use crate::core::state::State;
 use crate::interrupt::{collector, context};
@@ -72,6 +72,9 @@ impl JobManager {
 /// Hand a job that nothing holds back to what runs it. An error says that nothing will run it; an exception that comes with
 /// success (Ctrl-C) came out of the starting of a worker, and is to be passed on.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
+    if to_the_loop::is_for_the_loop(job) {
+        return to_the_loop::launch(job);
+    }
     let launched = to_the_pool(job)?;
     job.get().come_back();
     Ok(launched)

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use super::errors;
 use super::job::Job;
 use super::kill::Alarm;
+use super::room::Room;
 use crate::core::entrance::Entrance;
 use crate::core::pool::Pool;
 use crate::core::registry::Registry;
@@ -23,6 +24,8 @@ pub(crate) struct House {
     pub(crate) pool: Pool<Py<Job>>,
     pub(crate) timers: Timers<Alarm>,
     pub(crate) entrance: Entrance,
+    /// Where coroutine jobs run.
+    pub(crate) room: Room,
     /// The manager's records; gone when nobody holds the manager.
     registry: Weak<Registry<Py<Job>>>,
     /// The workers that are alive.
@@ -65,6 +68,7 @@ impl House {
             pool: Pool::new(max_workers, idle_timeout),
             timers: Timers::new(Alarm::fire),
             entrance: Entrance::new(),
+            room: Room::new(idle_timeout),
             registry: Arc::downgrade(registry),
             slots: Mutex::new(Vec::new()),
             output_limit,
@@ -88,6 +92,7 @@ impl House {
         if self.entrance.close() {
             self.pool.close();
         }
+        self.room.close();
     }
 
     /// A job that the pool did not know of has ended, or is in the pool now.
@@ -100,7 +105,9 @@ impl House {
     /// Block until every job has ended and every worker has left, or until the deadline; true when they have. To be called
     /// when it is closed.
     pub(crate) fn wait_until_empty(&self, deadline: Option<Instant>) -> bool {
-        self.entrance.wait_until_gone(deadline) && self.pool.wait_until_empty(deadline)
+        self.entrance.wait_until_gone(deadline)
+            && self.pool.wait_until_empty(deadline)
+            && self.room.wait_until_gone(deadline)
     }
 
     /// False in the child of a fork, where the threads of this house are missing.

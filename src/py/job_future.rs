@@ -7,6 +7,7 @@ use super::errors::{CancelledError, JobError, JobKilled};
 use super::job::{Job, keep_first};
 use super::outcome::{self, Outcome};
 use super::shim;
+use super::to_the_loop;
 use super::wait::{self, Patience};
 use crate::core::latch::{Latch, Waiter};
 use crate::core::state::State;
@@ -25,6 +26,14 @@ impl Job {
         let result = wait::block(py, patience, |until| latch.wait_until(until).then_some(()));
         self.record.unwatch(&waiter);
         Ok(result?.is_some())
+    }
+
+    /// The same; an error on the event loop that the job itself needs, unless that is not to wait at all.
+    fn wait_outside(me: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {
+        if !patience.is_over() {
+            to_the_loop::must_not_wait(me.py(), me)?;
+        }
+        me.get().wait(me.py(), patience)
     }
 
     /// The exception that `get` raises; None for a job that is done.
@@ -72,14 +81,16 @@ impl Job {
     ///
     /// Raises the very exception that the job raised, with its traceback; `JobKilled` or `JobTimeout` (or the class that
     /// the kill asked for) when it was ended so; `concurrent.futures.CancelledError` when it was cancelled; the builtin
-    /// `TimeoutError` when `timeout` seconds (None: no limit) pass first, and then the job goes on.
+    /// `TimeoutError` when `timeout` seconds (None: no limit) pass first, and then the job goes on. A coroutine job raises
+    /// `RuntimeError` that asks this of another one of its manager, whose event loop that would block: there `await job`.
     /// Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms, and the job goes on.
     #[pyo3(signature = (timeout = None))]
-    fn get(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-        if self.is_over() || self.wait(py, Patience::from_object(timeout)?)? {
-            self.value(py)
+    fn get(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        let (py, job) = (me.py(), me.get());
+        if job.is_over() || Self::wait_outside(me, Patience::from_object(timeout)?)? {
+            job.value(py)
         } else {
-            Err(wait::ran_out(&self.title(py)))
+            Err(wait::ran_out(&job.title(py)))
         }
     }
 
@@ -88,14 +99,14 @@ impl Job {
     /// Raises `TimeoutError` and `CancelledError` as `get()` does. Blocks in the same way.
     #[pyo3(signature = (timeout = None))]
     fn exception<'py>(
-        &self,
-        py: Python<'py>,
+        me: &Bound<'py, Self>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
-        if self.wait(py, Patience::from_object(timeout)?)? {
-            self.trouble(py)
+        let (py, job) = (me.py(), me.get());
+        if Self::wait_outside(me, Patience::from_object(timeout)?)? {
+            job.trouble(py)
         } else {
-            Err(wait::ran_out(&self.title(py)))
+            Err(wait::ran_out(&job.title(py)))
         }
     }
 
@@ -122,8 +133,8 @@ impl Job {
     /// Wait until it has ended, or for `timeout` seconds (None: no limit). Returns None and raises nothing of the job's,
     /// as a thread's `join`. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms, and the job goes on.
     #[pyo3(signature = (timeout = None))]
-    fn join(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        self.wait(py, Patience::from_object(timeout)?).map(drop)
+    fn join(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Self::wait_outside(me, Patience::from_object(timeout)?).map(drop)
     }
 
     /// Take it back before it starts: it never runs. True when that came in time, or it was cancelled before; False once

@@ -1,5 +1,6 @@
 //! The face of a job: number, state, times, and what `IPython`'s background jobs have.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,7 @@ use super::outcome::Outcome;
 use super::shim;
 use crate::core::clock;
 use crate::core::state::State;
+use crate::interrupt::slot::Slot;
 
 const CREATED: (&str, i32) = ("Created", 0);
 const RUNNING: (&str, i32) = ("Running", 1);
@@ -237,11 +239,12 @@ impl Job {
 
     /// Seconds of processor time that its thread used for it; while it runs, as far as the system tells (Linux does).
     ///
-    /// Other threads that the job starts are not counted. To keep small jobs cheap the clock is read at most once in a
+    /// Other threads that the job starts are not counted. A coroutine job's are its own steps, and those of its tasks, that have
+    /// ended. To keep small jobs cheap the clock is read at most once in a
     /// millisecond, so a value can be off by that much; it never exceeds `elapsed`.
     #[getter]
     fn cpu_time(&self) -> f64 {
-        let nanoseconds = if self.state() == State::Running {
+        let nanoseconds = if self.state() == State::Running && self.errand().is_none() {
             let used = self.slot().and_then(|slot| slot.thread().clock.elsewhere());
             // While it runs, what is noted is the reading at its start.
             used.map_or(0, |used| used.saturating_sub(self.record.cpu()))
@@ -275,17 +278,24 @@ impl Job {
     /// or it caught the exception and went on.
     #[getter]
     fn kill_pending(&self) -> bool {
-        self.state() == State::Running
-            && self
+        let is_struck = || match self.errand() {
+            Some(errand) => errand.is_struck(),
+            None => self
                 .slot()
-                .is_some_and(|slot| slot.is_struck(self.record.aim()))
+                .is_some_and(|slot| slot.is_struck(self.record.aim())),
+        };
+        self.state() == State::Running && is_struck()
     }
 
     /// True while a pending kill cannot land, as far as was seen: the job is in native code that neither returns nor waits in
     /// a way that could be ended. The kill lands when that code returns.
     #[getter]
     fn in_native_code(&self) -> bool {
-        self.kill_pending() && self.slot().is_some_and(|slot| slot.is_native())
+        let is_native = |slot: Arc<Slot>| {
+            // On an event loop it may be another job that is.
+            slot.is_native() && slot.job() == Some(self.record.aim())
+        };
+        self.kill_pending() && self.slot().is_some_and(is_native)
     }
 
     /// A plain dict of what is known of the job, with nothing in it that JSON cannot hold: times as ISO texts, a result
@@ -294,7 +304,14 @@ impl Job {
         shim::TO_DICT.call(me.py(), (me,))
     }
 
-    /// Where a running job is now: a formatted traceback, innermost call last. Empty when it does not run.
+    /// The coroutine of a job that runs on its manager's event loop.
+    #[getter(_coroutine)]
+    fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.errand()?.coroutine(py)
+    }
+
+    /// Where a running job is now: a formatted traceback, innermost call last. Of a coroutine job that is suspended it ends where
+    /// that waits. Empty when it does not run.
     fn stack<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         shim::STACK.call(me.py(), (me,))
     }

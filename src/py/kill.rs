@@ -7,10 +7,13 @@ use pyo3::exceptions::{PyBaseException, PyException, PySystemError, PyTypeError,
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use super::chase::Chase;
+use super::errand::Errand;
 use super::errors::{JobKilled, JobTimeout};
 use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
+use super::to_the_loop::would_wait_for_itself;
 use super::wait::{Patience, Timeout};
 use super::{current, exit, shim};
 use crate::core::pool::Admission;
@@ -150,6 +153,9 @@ pub(crate) enum Alarm {
     Deadline(Deadline),
     /// A job that was struck is to end.
     Pursuit(Arc<House>, Box<Pursuit>),
+    /// The same two for a coroutine job.
+    Overdue(Arc<Errand>),
+    Chase(Box<Chase>),
 }
 
 impl Alarm {
@@ -162,6 +168,10 @@ impl Alarm {
             Self::Pursuit(house, pursuit) => {
                 Python::try_attach(|py| step(py, &house, *pursuit));
             }
+            Self::Overdue(errand) => {
+                Python::try_attach(|py| Errand::ask(&errand, &py.get_type::<JobTimeout>()));
+            }
+            Self::Chase(chase) => chase.fire(),
         }
     }
 }
@@ -207,12 +217,21 @@ impl Job {
             None
         });
         drop(known);
+        let errand = job.errand();
         if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.aim()) {
             slot.struck_itself();
+            if let Some(errand) = errand.filter(|errand| !errand.is_in_main()) {
+                // What raises is a task or a callback of the job only.
+                Errand::ask(&errand, exc);
+            }
             return Err(PyErr::from_type(
                 exc.clone(),
                 format!("{} killed itself", job.title(py)),
             ));
+        }
+        if let Some(errand) = errand {
+            Errand::ask(&errand, exc);
+            return Ok(());
         }
         // Where the slot no longer names the job, it is ending by itself, and nobody is hit.
         strike(&job.house, &slot, exc, job.record.aim());
@@ -265,6 +284,9 @@ impl Job {
     /// nor waits in a call of the standard library cannot be ended; the kill lands when it returns, and another worker takes
     /// the place of this one meanwhile. `with current_job().shield():` makes a kill wait.
     ///
+    /// A coroutine job that is suspended is cancelled: its `await` raises `asyncio.CancelledError`, and what leaves the job is the
+    /// kill. Asked by another coroutine job of the same manager, `kill` does not wait, and returns False for one that runs.
+    ///
     /// Raises `TypeError` when `exc` is no exception class, or one that cannot be made without arguments. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms.
     #[pyo3(
         signature = (timeout = Some(Timeout::DEFAULT), exc = None),
@@ -278,6 +300,9 @@ impl Job {
         let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
         let class = class_of(me.py(), exc)?;
         Self::strike(me, &class)?;
+        if would_wait_for_itself(me.get()) {
+            return Ok(false);
+        }
         me.get().wait(me.py(), patience)
     }
 }

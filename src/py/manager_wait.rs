@@ -12,6 +12,7 @@ use super::job::Job;
 use super::kill;
 use super::manager::JobManager;
 use super::shim;
+use super::to_the_loop;
 use super::wait::{self, Patience, Timeout};
 use crate::core::latch::{Latch, Waiter};
 use crate::core::state::State;
@@ -55,6 +56,11 @@ fn wait_for(
     on_trouble: bool,
     patience: Patience,
 ) -> PyResult<bool> {
+    if needed > 0 && !patience.is_over() {
+        for job in jobs {
+            to_the_loop::must_not_wait(py, job)?;
+        }
+    }
     let latch = Latch::new(needed);
     let waiter = Waiter::Latch {
         latch: Arc::clone(&latch),

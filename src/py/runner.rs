@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::errand::Errand;
 use crate::interrupt::slot::Slot;
 
 /// One of the ways to run. A job has none before it runs for the first time, and keeps the last one.
@@ -9,4 +10,6 @@ use crate::interrupt::slot::Slot;
 pub(crate) enum Runner {
     /// A worker of the pool, on its thread.
     Worker(Arc<Slot>),
+    /// The event loop of its manager, as one task of many.
+    Task(Arc<Errand>),
 }

@@ -59,6 +59,14 @@ impl Door {
 
 pub(crate) static START_WORKER: Door = Door::new("rjobs._threads", "start_worker");
 pub(crate) static RUN_COROUTINE: Door = Door::new("rjobs._coroutines", "run_coroutine");
+pub(crate) static RUN_LOOP: Door = Door::new("rjobs._loop", "run");
+pub(crate) static TIDY: Door = Door::new("rjobs._loop", "tidy");
+pub(crate) static AWAITED: Door = Door::new("rjobs._loop", "awaited");
+pub(crate) static THROWN: Door = Door::new("rjobs._loop", "thrown");
+pub(crate) static IN_PLACE_OF: Door = Door::new("rjobs._loop", "in_place_of");
+pub(crate) static CANCELLED: Door = Door::new("asyncio.exceptions", "CancelledError");
+pub(crate) static METHOD: Door = Door::new("types", "MethodType");
+pub(crate) static PARTIAL: Door = Door::new("functools", "partial");
 pub(crate) static PREPARE_CODE: Door = Door::new("rjobs._code", "prepare");
 pub(crate) static TRIM: Door = Door::new("rjobs._near", "trim");
 pub(crate) static COROUTINE: Door = Door::new("types", "CoroutineType");
