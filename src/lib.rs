@@ -9,9 +9,13 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::as_completed::AsCompleted;
     #[pymodule_export]
-    use crate::py::callback::{for_job, generators_of_job};
-    #[pymodule_export]
     use crate::py::current::{adopt, current_job, job_write, job_write_bytes, refuse_input};
+    #[pymodule_export]
+    use crate::py::event_loop::callback::{for_job, generators_of_job};
+    #[pymodule_export]
+    use crate::py::event_loop::keeper::Keeper;
+    #[pymodule_export]
+    use crate::py::event_loop::steps::{Steps, steps_of_task};
     #[pymodule_export]
     use crate::py::exit::{_after_fork_in_child, _at_exit};
     #[pymodule_export]
@@ -21,15 +25,11 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::job::Job;
     #[pymodule_export]
-    use crate::py::keeper::Keeper;
-    #[pymodule_export]
     use crate::py::kill::{_guards, _set_guards, kill_thread, set_striker, strike_done};
     #[pymodule_export]
     use crate::py::log::_panic;
     #[pymodule_export]
     use crate::py::manager::JobManager;
-    #[pymodule_export]
-    use crate::py::steps::{Steps, steps_of_task};
     #[pymodule_export]
     use crate::py::streams::forget_streams;
     #[pymodule_export]

@@ -1,7 +1,7 @@
-"""The event loop of a manager, on which all its coroutine jobs run. A module of its own, since asyncio takes long to import.
+"""The event loop of a manager, on which all its coroutine jobs run. A module of its own: asyncio takes long to import.
 
-Each job is one task, and the tasks, callbacks and calls in threads that it starts work for it: by their context. What they run
-is taken by `Steps` and `Callback` of the extension, which open the thread to kills of that job and of no other.
+Each job is one task. The tasks, callbacks and calls in threads that it starts work for it, by their context. What runs on
+the loop is wrapped in `Steps` and `Callback` of the extension, which open the thread to kills of that job and of no other.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from rjobs._rjobs import call_held, current_job, for_job, generators_of_job, steps_of_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable
 
     from rjobs._rjobs import Keeper, Steps
 
 __rjobs_internal__ = True
 
-# Threads for `asyncio.to_thread` and the like: the default would be a handful for thousands of jobs. The number is arbitrary.
+# Threads for `asyncio.to_thread` and the like: asyncio's own number is a handful, for thousands of jobs. It is arbitrary.
 THREADS = 128
 # Seconds that the loop, when it goes, gives what belongs to no job.
 PATIENCE = 1.0
@@ -65,7 +65,7 @@ class JobLoop(_Base):  # type: ignore[misc, valid-type]
 
     def start(self, steps: Steps, name: str, context: contextvars.Context) -> asyncio.Task[None]:
         """Make the task of a job."""
-        task: asyncio.Task[None] = asyncio.Task(steps, loop=self, name=name, context=context)  # type: ignore[arg-type]
+        task: asyncio.Task[None] = asyncio.Task(steps, loop=self, name=name, context=context)
         # The job tells what came of it; one that the end of the interpreter cuts off is not to be warned about.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
         return task
@@ -87,7 +87,7 @@ class JobLoop(_Base):  # type: ignore[misc, valid-type]
 
     # What its jobs ask of it.
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], **kwargs: Any) -> asyncio.Task[Any]:
+    def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
         steps = steps_of_task(coro) if asyncio.iscoroutine(coro) else None
         task: asyncio.Task[Any]
         if steps is None:
@@ -127,7 +127,7 @@ class JobLoop(_Base):  # type: ignore[misc, valid-type]
         def begun(generator: AsyncGenerator[Any, Any]) -> None:
             if hooks.firstiter is not None:
                 hooks.firstiter(generator)
-            of_job = generators_of_job(weakref.WeakSet)
+            of_job: weakref.WeakSet[Any] | None = generators_of_job(weakref.WeakSet)
             if of_job is not None:
                 of_job.add(generator)
 

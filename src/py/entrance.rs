@@ -2,13 +2,14 @@
 
 use pyo3::prelude::*;
 
+use super::event_loop::to_the_loop;
 use super::house::House;
 use super::job::Job;
 use super::manager::{Blueprint, JobManager};
 use super::options::Options;
 use super::recruit::{Recruited, recruit};
 use super::work::Work;
-use super::{errors, exit, to_the_loop};
+use super::{errors, exit};
 use crate::core::pool::{Admission, Closed};
 use crate::core::state::State;
 use crate::interrupt::{collector, context};

@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::errors;
+use super::event_loop::room::Room;
 use super::job::Job;
 use super::kill::Alarm;
-use super::room::Room;
 use crate::core::entrance::Entrance;
 use crate::core::pool::Pool;
 use crate::core::registry::Registry;

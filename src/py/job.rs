@@ -9,7 +9,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
-use super::errand::Errand;
+use super::event_loop::errand::Errand;
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;

@@ -2,12 +2,13 @@
 
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use super::errors::{CancelledError, JobError, JobKilled};
+use super::event_loop::to_the_loop;
 use super::job::{Job, keep_first};
 use super::outcome::{self, Outcome};
 use super::shim;
-use super::to_the_loop;
 use super::wait::{self, Patience};
 use crate::core::latch::{Latch, Waiter};
 use crate::core::state::State;
@@ -31,9 +32,20 @@ impl Job {
     /// The same; an error on the event loop that the job itself needs, unless that is not to wait at all.
     fn wait_outside(me: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {
         if !patience.is_over() {
-            to_the_loop::must_not_wait(me.py(), me)?;
+            to_the_loop::must_not_wait(me.get())?;
         }
         me.get().wait(me.py(), patience)
+    }
+
+    /// `kill`. True when it has ended.
+    pub(crate) fn kill_and_wait(
+        me: &Bound<'_, Self>,
+        class: &Bound<'_, PyType>,
+        patience: Patience,
+    ) -> PyResult<bool> {
+        Self::strike(me, class)?;
+        // On the event loop that it needs for its end, it can have none before this returns.
+        Ok(!to_the_loop::would_wait_for_itself(me.get()) && me.get().wait(me.py(), patience)?)
     }
 
     /// The exception that `get` raises; None for a job that is done.

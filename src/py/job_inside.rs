@@ -7,12 +7,13 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::errand::Errand;
 use super::errors::JobKilled;
+use super::event_loop::errand::Errand;
+use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::kill;
 use super::wait::{Patience, Timeout, block};
-use super::{current, held, shim, to_the_loop};
+use super::{current, held, shim};
 use crate::core::latch::Latch;
 use crate::core::state::State;
 use crate::interrupt::slot::Slot;
@@ -57,7 +58,7 @@ impl Shield {
 impl Shield {
     fn let_go(&self, py: Python<'_>, slot: &Arc<Slot>) {
         match &self.errand {
-            Some(errand) => errand.leave_shield(py),
+            Some(errand) => Errand::leave_shield(errand, py),
             None => held::let_go(py, slot),
         }
     }
@@ -110,7 +111,7 @@ impl Job {
         if job.is_over() || Self::end_queued(me, State::Cancelled) {
             return Ok(true);
         }
-        to_the_loop::must_not_wait(py, me)?;
+        to_the_loop::must_not_wait(job)?;
         job.stop_requested.store(true, Ordering::Release);
         job.stop_latch().open();
         if job.wait(py, patience)? {
@@ -142,7 +143,11 @@ impl Job {
     /// coroutine job, which is to `await asyncio.sleep(...)`; `ValueError` for a negative time or NaN.
     fn sleep(me: &Bound<'_, Self>, seconds: Timeout) -> PyResult<()> {
         Self::must_be_inside(me, "sleep()")?;
-        if me.get().errand().is_some_and(|errand| errand.is_on_this_thread()) {
+        if me
+            .get()
+            .errand()
+            .is_some_and(|errand| errand.is_on_this_thread())
+        {
             let title = me.get().title(me.py());
             return Err(PyRuntimeError::new_err(format!(
                 "sleep() would hold up every job on the event loop of {title}: await asyncio.sleep(...), and look at \

@@ -7,13 +7,12 @@ use pyo3::exceptions::{PyBaseException, PyException, PySystemError, PyTypeError,
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::chase::Chase;
-use super::errand::Errand;
 use super::errors::{JobKilled, JobTimeout};
+use super::event_loop::chase::Chase;
+use super::event_loop::errand::Errand;
 use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
-use super::to_the_loop::would_wait_for_itself;
 use super::wait::{Patience, Timeout};
 use super::{current, exit, shim};
 use crate::core::pool::Admission;
@@ -299,11 +298,7 @@ impl Job {
     ) -> PyResult<bool> {
         let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
         let class = class_of(me.py(), exc)?;
-        Self::strike(me, &class)?;
-        if would_wait_for_itself(me.get()) {
-            return Ok(false);
-        }
-        me.get().wait(me.py(), patience)
+        Self::kill_and_wait(me, &class, patience)
     }
 }
 

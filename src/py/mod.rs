@@ -4,13 +4,11 @@
 //! object. Copy out, unlock, then call.
 
 pub(crate) mod as_completed;
-pub(crate) mod callback;
-mod chase;
 pub(crate) mod current;
 mod ending;
 pub(crate) mod entrance;
-pub(crate) mod errand;
 pub(crate) mod errors;
+pub(crate) mod event_loop;
 pub(crate) mod exit;
 pub(crate) mod follow;
 pub(crate) mod held;
@@ -20,7 +18,6 @@ mod job_future;
 mod job_inside;
 mod job_output;
 mod job_record;
-pub(crate) mod keeper;
 pub(crate) mod kill;
 pub(crate) mod log;
 pub(crate) mod manager;
@@ -29,13 +26,9 @@ mod manager_wait;
 pub(crate) mod options;
 pub(crate) mod outcome;
 mod recruit;
-mod room;
-mod run;
 pub(crate) mod runner;
 pub(crate) mod shim;
-pub(crate) mod steps;
 pub(crate) mod streams;
-mod to_the_loop;
 pub(crate) mod unraisable;
 pub(crate) mod view;
 pub(crate) mod wait;

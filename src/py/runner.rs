@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::errand::Errand;
+use super::event_loop::errand::Errand;
 use crate::interrupt::slot::Slot;
 
 /// One of the ways to run. A job has none before it runs for the first time, and keeps the last one.

@@ -8,8 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
 
 use super::errand::Errand;
-use super::{run, shim, steps};
+use super::{meaning, run};
 use crate::interrupt::call::{self, Sent};
+use crate::py::shim;
 
 /// A callback of a job's, as its loop calls it.
 #[pyclass(frozen, module = "rjobs")]
@@ -43,7 +44,7 @@ impl Callback {
             return Err(PyErr::from_value(exception.into_any()));
         }
         let left: Bound<'py, PyBaseException> =
-            steps::beside_the_job(&self.errand, exception.clone());
+            meaning::beside_the_job(&self.errand, exception.clone());
         if left.is(&exception) {
             return Err(PyErr::from_value(exception.into_any()));
         }

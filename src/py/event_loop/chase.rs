@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::errand::Errand;
-use super::kill::Alarm;
 use crate::interrupt::pursuit::{Next, Pursuit};
+use crate::py::kill::Alarm;
 
 /// How long a step may compute before it is struck, and how soon the first look is.
 const LOOP_TIME: Duration = Duration::from_millis(20);

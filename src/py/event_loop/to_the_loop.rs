@@ -7,11 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyFunction, PyType};
 
 use super::errand::Errand;
-use super::job::Job;
 use super::keeper::{self, Keeper};
-use super::recruit::start_thread;
-use super::runner::Runner;
-use super::{errors, held, shim};
+use crate::py::job::Job;
+use crate::py::recruit::start_thread;
+use crate::py::runner::Runner;
+use crate::py::{errors, held, shim};
 
 /// Send a job to its manager's loop, and start that if it is not there. See `entrance::launch` for what comes back.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
@@ -67,20 +67,27 @@ pub(crate) fn is_for_the_loop(job: &Bound<'_, Job>) -> bool {
     }
     let callable = {
         let held = job.get().held.lock();
-        held.work.as_ref().map(|work| work.callable.clone_ref(job.py()))
+        held.work
+            .as_ref()
+            .map(|work| work.callable.clone_ref(job.py()))
     };
     callable.is_some_and(|callable| is_coroutine_function(callable.bind(job.py())))
 }
 
 /// An error where a wait for `job` could never end: the calling thread is the very loop that the job needs.
-pub(crate) fn must_not_wait(py: Python<'_>, job: &Bound<'_, Job>) -> PyResult<()> {
-    if !would_wait_for_itself(job.get()) {
-        return Ok(());
+pub(crate) fn must_not_wait(job: &Job) -> PyResult<()> {
+    if would_wait_for_itself(job) {
+        Err(blocks_its_loop())
+    } else {
+        Ok(())
     }
-    let title = job.get().title(py);
-    Err(PyRuntimeError::new_err(format!(
-        "{title} runs on the event loop that this would block: await it, or call this by asyncio.to_thread"
-    )))
+}
+
+pub(crate) fn blocks_its_loop() -> PyErr {
+    PyRuntimeError::new_err(
+        "this would wait for a coroutine job and block the event loop that it runs on: await the job, or call this by \
+         asyncio.to_thread",
+    )
 }
 
 /// Whether the calling thread is the loop that this job runs on, or will.
@@ -137,7 +144,10 @@ fn has_flag(function: &Bound<'_, PyFunction>) -> bool {
     let py = function.py();
     function
         .getattr(pyo3::intern!(py, "__code__"))
-        .and_then(|code| code.getattr(pyo3::intern!(py, "co_flags"))?.extract::<u32>())
+        .and_then(|code| {
+            code.getattr(pyo3::intern!(py, "co_flags"))?
+                .extract::<u32>()
+        })
         .is_ok_and(|flags| flags & CO_COROUTINE != 0)
 }
 

@@ -6,20 +6,20 @@ use std::time::Instant;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
-use super::current;
 use super::errand::Errand;
-use super::errors::JobError;
-use super::job::Job;
-use super::kill::Alarm;
-use super::outcome::Outcome;
-use super::runner::Runner;
 use super::steps::{Finished, Steps};
-use super::work::Work;
-use super::{ending, exit, held, shim};
 use crate::core::clock;
 use crate::core::state::State;
 use crate::interrupt::call::Sent;
 use crate::interrupt::context;
+use crate::py::current;
+use crate::py::errors::JobError;
+use crate::py::job::Job;
+use crate::py::kill::Alarm;
+use crate::py::outcome::Outcome;
+use crate::py::runner::Runner;
+use crate::py::work::Work;
+use crate::py::{ending, exit, held, shim};
 
 /// What came of the beginning.
 pub(crate) enum Began<'py> {
@@ -49,7 +49,11 @@ pub(crate) fn begin<'py>(bound: &Bound<'py, Job>, errand: &Arc<Errand>) -> Began
         .and_then(|timeout| Instant::now().checked_add(timeout));
     // More than the clock can count is no limit.
     if let Some(when) = when {
-        match job.house.timers.add(when, Alarm::Overdue(Arc::clone(errand))) {
+        match job
+            .house
+            .timers
+            .add(when, Alarm::Overdue(Arc::clone(errand)))
+        {
             Ok(key) => errand.set_deadline(key),
             Err(error) => {
                 work.release(py);
@@ -165,10 +169,8 @@ pub(crate) fn errand_here(
     let job = match context {
         None => current::job(py)?,
         Some(context) => {
-            let value = context.call_method1(
-                pyo3::intern!(py, "get"),
-                (current::variable(py)?,),
-            )?;
+            let value =
+                context.call_method1(pyo3::intern!(py, "get"), (current::variable(py)?,))?;
             value.cast_into::<Job>().ok()
         }
     };

@@ -15,10 +15,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::errand::Errand;
-use super::{exit, held};
 use crate::core::clock::{self, Tick};
 use crate::core::sync;
 use crate::interrupt::{call, thread};
+use crate::py::{exit, held};
 
 /// How old a reading of the processor clock may be, nanoseconds; as a worker's.
 const CPU_READING: u64 = 1_000_000;
@@ -235,7 +235,9 @@ impl Room {
         if desk.is_closed {
             return Some(Duration::ZERO);
         }
-        let idle = desk.idle_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let idle = desk
+            .idle_since
+            .map_or(Duration::ZERO, |since| since.elapsed());
         Some(self.idle_timeout.saturating_sub(idle))
     }
 

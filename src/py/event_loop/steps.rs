@@ -7,17 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pyo3::exceptions::{
-    PyBaseException, PyKeyboardInterrupt, PyRuntimeError, PyStopIteration, PySystemExit,
-};
+use pyo3::exceptions::{PyAttributeError, PyBaseException, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
 
-use super::errand::{Errand, in_place_of};
+use super::driven::{ToDo, to_be_stepped_through};
+use super::errand::Errand;
+use super::meaning::{
+    beside_the_job, in_place_of, instance_of, is_cancellation, out_of_the_loop, reused,
+};
 use super::run::{self, Began};
-use super::{ending, held, shim};
 use crate::interrupt::call::{self, Sent};
+use crate::py::{ending, held, shim};
 
 /// A coroutine to `asyncio`: the steps of one of a job's.
 #[pyclass(frozen, module = "rjobs")]
@@ -217,9 +218,7 @@ impl Steps {
     fn meant_by<'py>(&self, exception: Bound<'py, PyBaseException>) -> Bound<'py, PyBaseException> {
         let py = exception.py();
         match self.errand.asked(py) {
-            Some(asked) if is_cancellation(&exception) => {
-                in_place_of(&exception, asked.bind(py))
-            }
+            Some(asked) if is_cancellation(&exception) => in_place_of(&exception, asked.bind(py)),
             _ => exception,
         }
     }
@@ -262,94 +261,11 @@ impl Steps {
     }
 }
 
-/// What a call gave that a coroutine job is made of.
-enum ToDo<'py> {
-    Coroutine(Bound<'py, PyAny>),
-    /// It has been done: this is the value.
-    Nothing(Bound<'py, PyAny>),
-}
-
-/// The one place that decides what is stepped through: coroutines, and what else can be awaited. Asynchronous generators are
-/// values like any other.
-fn to_be_stepped_through<'py>(
-    result: Bound<'py, PyAny>,
-) -> Result<ToDo<'py>, Bound<'py, PyBaseException>> {
-    let py = result.py();
-    let is_coroutine = shim::COROUTINE
-        .get_type(py)
-        .is_ok_and(|kind| result.get_type().is(kind));
-    if is_coroutine {
-        return Ok(ToDo::Coroutine(result));
-    }
-    let awaited = shim::AWAITED
-        .call(py, (result,))
-        .and_then(|awaited| Ok(awaited.extract::<(bool, Bound<'py, PyAny>)>()?))
-        .map_err(|error| error.into_value(py).into_bound(py))?;
-    Ok(match awaited {
-        (true, coroutine) => ToDo::Coroutine(coroutine),
-        (false, value) => ToDo::Nothing(value),
-    })
-}
-
 fn feed<'py>(coroutine: &Bound<'py, PyAny>, input: Input<'py>) -> Sent<'py> {
     match input {
         Input::Value(value) => call::send(coroutine, &value),
         Input::Exception(exception) => call::throw(coroutine, &exception),
     }
-}
-
-fn is_cancellation(exception: &Bound<'_, PyBaseException>) -> bool {
-    shim::CANCELLED
-        .get(exception.py())
-        .and_then(|class| exception.is_instance(class))
-        .unwrap_or(false)
-}
-
-fn cancellation(py: Python<'_>) -> Bound<'_, PyBaseException> {
-    shim::CANCELLED
-        .call(py, ())
-        .and_then(|made| Ok(made.cast_into::<PyBaseException>()?))
-        .unwrap_or_else(|error| error.into_value(py).into_bound(py))
-}
-
-/// What a task or a callback of a job raises on the loop, in the place of what left it: a strike has hit whom it was meant for,
-/// and what would end the loop ends the job.
-pub(crate) fn beside_the_job<'py>(
-    errand: &Errand,
-    exception: Bound<'py, PyBaseException>,
-) -> Bound<'py, PyBaseException> {
-    let py = exception.py();
-    let ends_loops = exception.as_any().is_instance_of::<PySystemExit>()
-        || exception.as_any().is_instance_of::<PyKeyboardInterrupt>();
-    if errand.is_asked_for(&exception) {
-        return cancellation(py);
-    }
-    if ends_loops {
-        errand.doom(&exception);
-        return cancellation(py);
-    }
-    exception
-}
-
-/// An instance of what a kill asked for, or what came of making one.
-fn instance_of<'py>(class: &Bound<'py, PyType>) -> Bound<'py, PyBaseException> {
-    let py = class.py();
-    let made = call::call(class, &pyo3::types::PyTuple::empty(py), None);
-    made.and_then(|made| {
-        made.cast_into::<PyBaseException>()
-            .map_err(|error| PyErr::from(error).into_value(py).into_bound(py))
-    })
-    .unwrap_or_else(|error| error)
-}
-
-/// In the child of a fork: the one exception that `asyncio` lets through.
-fn out_of_the_loop(py: Python<'_>) -> Bound<'_, PyBaseException> {
-    PySystemExit::new_err(0).into_value(py).into_bound(py)
-}
-
-fn reused(py: Python<'_>) -> Bound<'_, PyBaseException> {
-    let error = PyRuntimeError::new_err("cannot reuse already awaited coroutine");
-    error.into_value(py).into_bound(py)
 }
 
 /// As the methods of a coroutine tell it.
@@ -414,9 +330,7 @@ impl Steps {
         let py = me.py();
         match me.get().coroutine(py) {
             Some(coroutine) => coroutine.into_bound(py).getattr(name.cast()?),
-            None => Err(pyo3::exceptions::PyAttributeError::new_err(
-                name.clone().unbind(),
-            )),
+            None => Err(PyAttributeError::new_err(name.clone().unbind())),
         }
     }
 

@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use super::current::{self, Post};
 use super::errand::Errand;
-use super::house::House;
-use super::job::Job;
-use super::outcome::Outcome;
 use super::room::Item;
+use super::run;
 use super::steps::Steps;
-use super::{ending, exit, run, shim, streams};
 use crate::core::clock;
 use crate::core::state::State;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{beat, thread};
+use crate::py::current::{self, Post};
+use crate::py::house::House;
+use crate::py::job::Job;
+use crate::py::outcome::Outcome;
+use crate::py::{ending, exit, shim, streams};
 
 /// What the thread runs: held by `rjobs._threads.WorkerThread`.
 #[pyclass(frozen, module = "rjobs")]
@@ -51,7 +52,13 @@ impl Keeper {
             return Ok(());
         };
         errand.moved_in(&slot);
-        let work = job.get().held.lock().work.as_ref().map(|work| work.clone_ref(py));
+        let work = job
+            .get()
+            .held
+            .lock()
+            .work
+            .as_ref()
+            .map(|work| work.clone_ref(py));
         let Some(work) = work else {
             // Cancelled or killed while it was queued.
             run::leave(py, errand);
