@@ -1,7 +1,7 @@
 """The event loop of a manager, on which all its coroutine jobs run. A module of its own: asyncio takes long to import.
 
-Each job is one task. The tasks, callbacks and calls in threads that it starts work for it, by their context. What runs on
-the loop is wrapped in `Steps` and `Callback` of the extension, which open the thread to kills of that job and of no other.
+Each job is one task. The tasks, callbacks and calls in threads that it starts work for it, by their context. What runs
+is wrapped in `Steps` and `Callback` of the extension, which open the thread to kills of that job and of no other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __rjobs_internal__ = True
 
-# Threads for `asyncio.to_thread` and the like: asyncio's own number is a handful, for thousands of jobs. It is arbitrary.
+# Threads for `asyncio.to_thread` and the like. asyncio has a handful, for thousands of jobs. The number is arbitrary.
 THREADS = 128
 # Seconds that the loop, when it goes, gives what belongs to no job.
 PATIENCE = 1.0

@@ -152,13 +152,13 @@ impl Errand {
         self.cancel(py);
     }
 
-    /// A step has ended in which strikes did this.
-    pub(crate) fn note(&self, struck: Struck) {
+    /// A step has ended in which strikes did this. `goes_on`: and after which its coroutine waits for something.
+    pub(crate) fn note(&self, struck: Struck, goes_on: bool) {
         if !struck.at_all {
             return;
         }
         self.struck.store(true, Ordering::Release);
-        if struck.arrived {
+        if struck.arrived && goes_on {
             // To be cancelled as well would cut its `finally` short.
             let mut asks = self.asks.lock();
             asks.heard = asks.made;

@@ -100,7 +100,7 @@ pub(crate) fn within<'py>(
     // The very next thing, before anything else can run Python code.
     let struck = slot.close_step(py);
     errand.set_in_main(false);
-    errand.note(struck);
+    errand.note(struck, matches!(sent, Sent::Yielded(_)));
     let used = room.step_ends(began);
     if let Some(job) = errand.job(py) {
         let record = &job.get().record;
