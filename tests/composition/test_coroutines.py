@@ -1,4 +1,4 @@
-"""Coroutine functions as jobs, all on one event loop of their manager: starting, awaiting, output, and what they start."""
+"""Coroutine functions as jobs, all on one event loop of their manager: starting, awaiting, output, what they start."""
 
 import asyncio
 import concurrent.futures
@@ -159,7 +159,7 @@ def test_each_is_queued_until_its_first_step(manager):
 
     async def block():
         busy.set()
-        go.wait(10)  # noqa: ASYNC251 - keeps the loop
+        go.wait(10)  # keeps the loop
 
     async def look(me):
         states.append(rjobs.current_job().state)
@@ -212,7 +212,7 @@ def test_a_wait_that_is_given_up_leaves_the_job_alone(manager):
     go = threading.Event()
 
     async def until():
-        while not go.is_set():
+        while not go.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.001)
         return "went on"
 

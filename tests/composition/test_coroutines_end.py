@@ -1,6 +1,7 @@
-"""Ending coroutine jobs: kills wherever they are, time-outs, stops, shields, what they leave behind; and never another job."""
+"""Ending coroutine jobs: kills wherever they are, time-outs, stops, shields, what they leave; and never another job."""
 
 import asyncio
+import functools
 import gc
 import threading
 import time
@@ -79,7 +80,7 @@ async def locked(ready):
 
 async def always_awake(ready):
     ready()
-    while True:
+    while True:  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 
@@ -137,7 +138,7 @@ def test_a_timeout_ends_it_wherever_it_is(begun, bystander, place):
     job = begun(place, timeout=0.05)
     job.join(20)
     assert job.state == "timed_out"
-    with pytest.raises(rjobs.JobTimeout, match="longer than its timeout of 0.05 s"):
+    with pytest.raises(rjobs.JobTimeout, match=r"longer than its timeout of 0\.05 s"):
         job.get()
 
 
@@ -147,7 +148,7 @@ def test_its_cleanup_may_await_and_is_not_cut_short(begun, bystander):
     async def work(ready, wait):
         try:
             ready()
-            await asyncio.sleep(1000) if wait else time.sleep(1000)
+            await asyncio.sleep(1000) if wait else time.sleep(1000)  # noqa: ASYNC251
         except asyncio.CancelledError:
             steps.append("cancelled")
             raise
@@ -201,9 +202,7 @@ async def swallows_at_the_end(ready):
     await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize(
-    "stubborn", [swallows_in_sleep, swallows_in_code, swallows_in_a_task, swallows_at_the_end]
-)
+@pytest.mark.parametrize("stubborn", [swallows_in_sleep, swallows_in_code, swallows_in_a_task, swallows_at_the_end])
 def test_one_that_swallows_every_exception_is_ended_nevertheless(begun, bystander, stubborn):
     job = begun(stubborn)
     assert job.kill(30)
@@ -236,7 +235,7 @@ def test_a_job_may_end_itself_or_a_fellow(manager, begun, bystander):
         if how == "task":
             await asyncio.create_task(suicide("self"))
         if how == "callback":
-            asyncio.get_running_loop().call_soon(lambda: me.kill())
+            asyncio.get_running_loop().call_soon(functools.partial(me.kill))
             await asyncio.sleep(1000)
         me.kill()
 
@@ -259,7 +258,7 @@ def test_one_that_is_queued_never_runs(manager, begun):
 
     async def hog(ready):
         ready()
-        go.wait(20)  # noqa: ASYNC251
+        go.wait(20)
 
     async def never():
         ran.append(1)
@@ -306,7 +305,7 @@ def test_a_shield_holds_off_a_kill_over_awaits_and_for_its_own_job_only(begun, b
     async def work(ready, in_thread):
         with rjobs.current_job().shield():
             ready()
-            while not go.is_set():
+            while not go.is_set():  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
             if in_thread:
                 time.sleep(0.05)  # noqa: ASYNC251

@@ -105,20 +105,26 @@ impl Errand {
 
     /// Ask for its end: its loop cancels it, and from then on the timers see to it that it ends. Does not wait.
     pub(crate) fn ask(me: &Arc<Self>, class: &Bound<'_, PyType>) {
-        let py = class.py();
-        let (before, is_first) = {
+        let (before, is_first, is_under_way) = {
             let mut asks = me.asks.lock();
             if asks.is_over {
                 return;
             }
             let before = asks.class.replace(class.clone().unbind());
-            asks.made += 1;
-            asks.since = Instant::now();
-            (before, !std::mem::replace(&mut asks.is_chased, true))
+            let is_under_way = asks.heard != asks.made;
+            if !is_under_way {
+                asks.made += 1;
+                asks.since = Instant::now();
+            }
+            let is_first = !std::mem::replace(&mut asks.is_chased, true);
+            (before, is_first, is_under_way)
         };
         drop(before);
         me.struck.store(true, Ordering::Release);
-        me.house.room.post(py, me);
+        // Else the loop is told already, and whoever asks all the time does not put off what is done when it does not listen.
+        if !is_under_way {
+            me.house.room.post(class.py(), me);
+        }
         if is_first {
             Chase::begin(me);
         }
