@@ -144,8 +144,6 @@ def run(keeper: Keeper) -> None:
         try:
             loop.run_forever()
         except BaseException as error:  # noqa: BLE001
-            if not keeper.is_here:
-                return  # in the child of a fork that a job made
             # What asyncio lets through of what no job raised. All the others go on.
             loop.call_exception_handler({"message": "an event loop of rjobs goes on after", "exception": error})
     _close(loop)

@@ -40,9 +40,6 @@ impl Callback {
         let Sent::Raised(exception) = sent else {
             return Ok(());
         };
-        if !self.errand.house.is_here() {
-            return Err(PyErr::from_value(exception.into_any()));
-        }
         let left: Bound<'py, PyBaseException> =
             meaning::beside_the_job(&self.errand, exception.clone());
         if left.is(&exception) {

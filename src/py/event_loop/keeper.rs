@@ -110,12 +110,6 @@ impl Keeper {
         self.house.room.time_left().map(|left| left.as_secs_f64())
     }
 
-    /// False in the child of a fork.
-    #[getter]
-    fn is_here(&self) -> bool {
-        self.house.is_here()
-    }
-
     /// Run the event loop until it is let go. To be called once, on a thread of its own.
     fn run(me: &Bound<'_, Self>) {
         let (py, keeper) = (me.py(), me.get());
@@ -135,11 +129,6 @@ impl Keeper {
         }));
         beat::set_here(Some(&slot));
         let ran = shim::RUN_LOOP.call(py, (me,));
-        if !keeper.is_here() {
-            // A job forked, and this is the child: nothing here is its own.
-            slot.retire();
-            return;
-        }
         if let Err(error) = ran {
             keeper.fail_all(&error, py);
             error.write_unraisable(py, Some(me));

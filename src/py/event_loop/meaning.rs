@@ -52,11 +52,6 @@ pub(super) fn instance_of<'py>(class: &Bound<'py, PyType>) -> Bound<'py, PyBaseE
     .unwrap_or_else(|error| error)
 }
 
-/// In the child of a fork: the one exception that `asyncio` lets through.
-pub(super) fn out_of_the_loop(py: Python<'_>) -> Bound<'_, PyBaseException> {
-    PySystemExit::new_err(0).into_value(py).into_bound(py)
-}
-
 pub(super) fn reused(py: Python<'_>) -> Bound<'_, PyBaseException> {
     let error = PyRuntimeError::new_err("cannot reuse already awaited coroutine");
     error.into_value(py).into_bound(py)

@@ -97,6 +97,9 @@ pub(crate) fn within<'py>(
         slot.rage(class.bind(py));
     }
     let sent = act();
+    if !errand.house.is_here() {
+        leave_the_child();
+    }
     // The very next thing, before anything else can run Python code.
     let struck = slot.close_step(py);
     errand.set_in_main(false);
@@ -107,6 +110,13 @@ pub(crate) fn within<'py>(
         record.set_cpu(record.cpu() + used);
     }
     sent
+}
+
+/// The job forked, and this is the child, where its step has come to its end as well. What else there is on this thread belongs to
+/// the parent: its loop must not go on here, and cannot be left by an exception, since asyncio has cleaned up behind the fork. So
+/// the process ends, as it does when the thread of a worker's job ends there.
+fn leave_the_child() -> ! {
+    std::process::exit(0)
 }
 
 /// A coroutine that ends what the job has left behind; None where there is nothing.

@@ -13,9 +13,7 @@ use pyo3::prelude::*;
 
 use super::driven::{ToDo, to_be_stepped_through};
 use super::errand::Errand;
-use super::meaning::{
-    beside_the_job, in_place_of, instance_of, is_cancellation, out_of_the_loop, reused,
-};
+use super::meaning::{beside_the_job, in_place_of, instance_of, is_cancellation, reused};
 use super::run::{self, Began};
 use crate::interrupt::call::{self, Sent};
 use crate::py::{ending, held, shim};
@@ -88,9 +86,6 @@ impl Steps {
         let (py, steps) = (me.py(), me.get());
         // A panic of ours is that job's failure, and not the loop's.
         let sent = catch_unwind(AssertUnwindSafe(|| {
-            if !steps.errand.house.is_here() {
-                return Sent::Raised(out_of_the_loop(py));
-            }
             if steps.is_main {
                 Self::step_of_job(me, input)
             } else {
@@ -138,10 +133,6 @@ impl Steps {
             }
             Some(coroutine) => steps.go_on(&coroutine, input),
         };
-        if !steps.errand.house.is_here() {
-            // The job forked, and this is the child: its record is the parent's, and this thread must leave the loop.
-            return Sent::Raised(out_of_the_loop(py));
-        }
         match sent {
             Sent::Yielded(_) => sent,
             Sent::Returned(value) => Self::finish(me, Ok(value)),
@@ -246,9 +237,6 @@ impl Steps {
             return Sent::Raised(reused(py));
         };
         let sent = self.go_on(coroutine.bind(py), input);
-        if !self.errand.house.is_here() {
-            return Sent::Raised(out_of_the_loop(py));
-        }
         if matches!(sent, Sent::Yielded(_)) {
             return sent;
         }

@@ -155,6 +155,6 @@ fn has_flag(function: &Bound<'_, PyFunction>) -> bool {
 fn is_marked(function: &Bound<'_, PyFunction>) -> bool {
     cfg!(Py_3_12)
         && function
-            .getattr_opt(pyo3::intern!(function.py(), "_is_coroutine_mark"))
+            .getattr_opt(pyo3::intern!(function.py(), "_is_coroutine_marker"))
             .is_ok_and(|mark| mark.is_some())
 }
