@@ -6,6 +6,7 @@
 
 pub(crate) mod beat;
 pub(crate) mod call;
+pub(crate) mod codes;
 pub(crate) mod collector;
 pub(crate) mod context;
 mod footing;

@@ -8,6 +8,7 @@ use pyo3::types::{PyCFunction, PyFunction, PyType};
 
 use super::errand::Errand;
 use super::keeper::{self, Keeper};
+use crate::interrupt::codes;
 use crate::py::job::Job;
 use crate::py::recruit::start_thread;
 use crate::py::runner::Runner;
@@ -96,7 +97,7 @@ pub(crate) fn would_wait_for_itself(job: &Job) -> bool {
 }
 
 /// `CO_COROUTINE` of `inspect`.
-const CO_COROUTINE: u32 = 0x80;
+const CO_COROUTINE: i32 = 0x80;
 /// How many wrappers are looked through.
 const DEEPEST: usize = 100;
 
@@ -141,14 +142,7 @@ fn is_a(object: &Bound<'_, PyAny>, class: &shim::Door) -> bool {
 }
 
 fn has_flag(function: &Bound<'_, PyFunction>) -> bool {
-    let py = function.py();
-    function
-        .getattr(pyo3::intern!(py, "__code__"))
-        .and_then(|code| {
-            code.getattr(pyo3::intern!(py, "co_flags"))?
-                .extract::<u32>()
-        })
-        .is_ok_and(|flags| flags & CO_COROUTINE != 0)
+    codes::flags(function) & CO_COROUTINE != 0
 }
 
 /// 3.12 and later.
