@@ -12,6 +12,12 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::current::{adopt, current_job, job_write, job_write_bytes, refuse_input};
     #[pymodule_export]
+    use crate::py::event_loop::callback::{for_job, generators_of_job};
+    #[pymodule_export]
+    use crate::py::event_loop::keeper::Keeper;
+    #[pymodule_export]
+    use crate::py::event_loop::steps::{Steps, steps_of_task};
+    #[pymodule_export]
     use crate::py::exit::{_after_fork_in_child, _at_exit};
     #[pymodule_export]
     use crate::py::follow::Follow;

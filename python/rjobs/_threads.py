@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rjobs._rjobs import Job, Worker
+    from rjobs._rjobs import Job, Keeper, Worker
 
 __rjobs_internal__ = True
 
@@ -16,9 +16,9 @@ _start = threading.Thread.start
 
 
 class WorkerThread(threading.Thread):
-    """Runs one worker's loop. Its name is the running job's while there is one."""
+    """Runs one worker's loop, or the event loop of a manager. Its name is the running job's while there is one."""
 
-    def __init__(self, worker: Worker, serial: int) -> None:
+    def __init__(self, worker: Worker | Keeper, serial: str) -> None:
         # A daemon, so that the interpreter does not join it: rjobs._lifecycle sees to the jobs at exit.
         super().__init__(name=f"rjobs-{serial}", daemon=True)
         if hasattr(self, "_context"):
@@ -48,10 +48,10 @@ class WorkerThread(threading.Thread):
         return super().__repr__().replace(self._name, self.name, 1)
 
     def run(self) -> None:
-        """Run jobs until the pool lets this worker go."""
+        """Run jobs until the manager lets this thread go."""
         self._worker.run()
 
 
-def start_worker(worker: Worker, serial: int) -> None:
+def start_worker(worker: Worker | Keeper, serial: str) -> None:
     """Start a thread for ``worker``. Raises RuntimeError when the system gives none."""
     _start(WorkerThread(worker, serial))

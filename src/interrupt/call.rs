@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyStopIteration};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -70,35 +70,61 @@ type Send = unsafe extern "C-unwind" fn(
     *mut *mut ffi::PyObject,
 ) -> ffi::PySendResult;
 
-/// How far a generator has come.
-pub(crate) enum Step<'py> {
-    /// It gave a value, and waits.
+/// What came of one step of a coroutine or a generator.
+#[derive(Debug)]
+pub(crate) enum Sent<'py> {
+    /// It waits for this, or gives it.
     Yielded(Bound<'py, PyAny>),
-    /// It returned or raised.
-    Ended(Result<Bound<'py, PyAny>, Bound<'py, PyBaseException>>),
+    Returned(Bound<'py, PyAny>),
+    Raised(Bound<'py, PyBaseException>),
 }
 
-/// `next(generator)`, where what it returns is no exception.
-pub(crate) fn resume<'py>(generator: &Bound<'py, PyAny>) -> Step<'py> {
-    let py = generator.py();
-    let function = black_box(ffi::PyIter_Send as *const ());
+/// `coroutine.send(value)`.
+pub(crate) fn send<'py>(coroutine: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> Sent<'py> {
+    let py = coroutine.py();
+    let send = black_box(ffi::PyIter_Send as *const ());
     let mut result = std::ptr::null_mut();
     let guard = ParkOnUnwind;
-    // SAFETY: as in `call`, with the parameters of `PyIter_Send`; both objects are kept alive by the caller, and `result`
-    // becomes a new reference, or NULL where it raised.
-    let sent = unsafe {
-        std::mem::transmute::<*const (), Send>(function)(
-            generator.as_ptr(),
-            ffi::Py_None(),
+    // SAFETY: the same function with the same parameters, as in `py_object_call`; attached, with references that the caller
+    // keeps; what is not an iterator makes it fail.
+    let how = unsafe {
+        std::mem::transmute::<*const (), Send>(send)(
+            coroutine.as_ptr(),
+            value.as_ptr(),
             &raw mut result,
         )
     };
     std::mem::forget(guard);
-    // SAFETY: a new reference, or NULL.
+    // SAFETY: a new reference, or NULL where it failed.
     let result = unsafe { Bound::from_owned_ptr_or_opt(py, result) };
-    match (sent, result) {
-        (ffi::PySendResult::PYGEN_NEXT, Some(value)) => Step::Yielded(value),
-        (_, result) => Step::Ended(result.ok_or_else(|| raised(py))),
+    match (how, result) {
+        (ffi::PySendResult::PYGEN_NEXT, Some(waits_for)) => Sent::Yielded(waits_for),
+        (ffi::PySendResult::PYGEN_RETURN, Some(value)) => Sent::Returned(value),
+        _ => Sent::Raised(raised(py)),
+    }
+}
+
+/// `coroutine.throw(exception)`.
+pub(crate) fn throw<'py>(
+    coroutine: &Bound<'py, PyAny>,
+    exception: &Bound<'py, PyBaseException>,
+) -> Sent<'py> {
+    let py = coroutine.py();
+    let thrown = coroutine
+        .getattr(pyo3::intern!(py, "throw"))
+        .and_then(|throw| Ok((throw, PyTuple::new(py, [exception])?)))
+        .map_err(|error| error.into_value(py).into_bound(py))
+        .and_then(|(throw, args)| call(&throw, &args, None));
+    match thrown {
+        Ok(waits_for) => Sent::Yielded(waits_for),
+        // It cannot raise one of its own: that becomes a RuntimeError.
+        Err(end) => match end.cast::<PyStopIteration>() {
+            Ok(_) => match end.getattr(pyo3::intern!(py, "value")) {
+                Ok(value) => Sent::Returned(value),
+                Err(error) => Sent::Raised(error.into_value(py).into_bound(py)),
+            },
+            Err(_) => Sent::Raised(end),
+        },
     }
 }
 

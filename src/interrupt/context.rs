@@ -12,6 +12,12 @@ pub(crate) fn copy_current(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }
 }
 
+/// An empty one.
+pub(crate) fn fresh(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached; a new reference, or NULL with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_New()) }
+}
+
 /// Being inside a context; dropping it leaves.
 #[derive(Debug)]
 pub(crate) struct Inside<'a, 'py>(&'a Bound<'py, PyAny>);
@@ -78,5 +84,17 @@ impl ContextVar {
         } else {
             Ok(value.filter(|value| !value.is_none()))
         }
+    }
+
+    /// Set it in the current context, for good.
+    pub(crate) fn set(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        let var = self.object(py)?;
+        // SAFETY: attached; `var` is a ContextVar; a new reference to a token that nobody needs, or NULL with an exception.
+        let token = unsafe {
+            let token = ffi::PyContextVar_Set(var.as_ptr(), value.as_ptr());
+            Bound::from_owned_ptr_or_err(py, token)
+        };
+        token.map(drop)
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod beat;
 pub(crate) mod call;
+pub(crate) mod codes;
 pub(crate) mod collector;
 pub(crate) mod context;
 mod footing;
@@ -20,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod pursuit;
 pub(crate) mod sight;
 pub(crate) mod slot;
+pub(crate) mod steps;
 mod storm;
 pub(crate) mod strike;
 pub(crate) mod thread;

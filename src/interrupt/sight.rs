@@ -49,6 +49,9 @@ impl Slot {
         if self.job() != Some(job) {
             return true;
         }
+        if self.is_shared && self.is_in_asyncio(py) {
+            return false;
+        }
         match spare {
             Spare::Loop => !self.is_in_loop(py),
             Spare::Import if self.is_in(py, &[IMPORT]) => false,

@@ -25,6 +25,10 @@ pub(crate) struct Slot {
     pub(super) busy: AtomicBool,
     /// It names a job; for the thread itself, in guards.
     pub(super) open: AtomicBool,
+    /// Its thread runs an event loop for many jobs: what belongs to all of them is not struck.
+    pub(super) is_shared: bool,
+    /// How often it was opened.
+    pub(super) steps: AtomicU64,
     /// How many strikes were sent to the thread.
     pub(super) sends: AtomicU64,
     /// A strike waits until the job is where it can be struck.
@@ -85,6 +89,8 @@ impl Slot {
             beat: Beat::of_this_thread(),
             busy: AtomicBool::new(true),
             open: AtomicBool::new(false),
+            is_shared: false,
+            steps: AtomicU64::new(0),
             sends: AtomicU64::new(0),
             put_off: AtomicBool::new(false),
             pursued: AtomicU64::new(0),

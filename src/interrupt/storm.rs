@@ -85,7 +85,7 @@ unsafe extern "C" fn trace(
     };
     // SAFETY: a trace function is called attached.
     let py = unsafe { Python::assume_attached() };
-    if slot.is_held() || slot.is_spared(py) || slot.has_striker() && slot.is_in_loop(py) {
+    if slot.is_held() || slot.is_spared(py) || slot.is_in_its_loop(py) {
         return 0;
     }
     if !slot.has_sent() || slot.storm().pauses.swap(true, Ordering::AcqRel) {

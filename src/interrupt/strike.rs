@@ -28,6 +28,7 @@ use super::{landing, pending};
 impl Slot {
     /// From here on `job` may be struck. Nothing but its call may follow.
     pub(crate) fn open(&self, job: u64) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
         self.footing.begin();
         self.beat.begin();
         self.is_native.store(false, Ordering::Relaxed);

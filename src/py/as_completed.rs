@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::wait::{self, Patience};
 use crate::core::latch::{Stream, Waiter};
@@ -60,6 +61,15 @@ impl AsCompleted {
     }
 }
 
+impl AsCompleted {
+    /// Whether the calling thread is the event loop that a job of these runs on.
+    fn would_block_its_loop(&self) -> bool {
+        let left = self.left.lock();
+        let mut jobs = left.jobs.iter().flatten();
+        jobs.any(|job| to_the_loop::would_wait_for_itself(job.get()))
+    }
+}
+
 impl Drop for AsCompleted {
     fn drop(&mut self) {
         for (key, job) in self.left.get_mut().jobs.iter().enumerate() {
@@ -91,6 +101,7 @@ impl AsCompleted {
         let stream = &self.stream;
         let key = match first.or_else(|| stream.ready()) {
             Some(key) => Some(key),
+            None if self.would_block_its_loop() => return Err(to_the_loop::blocks_its_loop()),
             None => wait::block(py, self.patience, |until| stream.next_until(until))?,
         };
         let mut left = self.left.lock();

@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use super::house::House;
 use super::job::Job;
-use crate::interrupt::context::ContextVar;
+use crate::interrupt::context::{self, ContextVar};
 use crate::interrupt::slot::Slot;
 
 /// What the calling thread works for, if it is a worker or was started by a job.
@@ -29,7 +29,8 @@ thread_local! {
     static POST: RefCell<Option<Post>> = const { RefCell::new(None) };
 }
 
-/// A context variable for callbacks that a job sends to another thread's event loop (`rjobs._capture` sets it there).
+/// A context variable for callbacks that a job sends to another thread's event loop (`rjobs._capture` sets it there), and for
+/// coroutine jobs, whose thread is everybody's.
 static CURRENT: ContextVar = ContextVar::new(c"rjobs.current_job");
 
 pub(crate) fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
@@ -77,6 +78,14 @@ pub(crate) fn job(py: Python<'_>) -> PyResult<Option<Bound<'_, Job>>> {
         },
     };
     Ok(Some(job).filter(|job| job.get().house.is_here()))
+}
+
+/// Have whatever runs in `context`, a copy that nobody is inside of, work for `job`.
+pub(crate) fn work_for(context: &Bound<'_, PyAny>, job: &Bound<'_, Job>) -> PyResult<()> {
+    let inside = context::enter(context)?;
+    let set = CURRENT.set(job);
+    drop(inside);
+    set
 }
 
 /// For the ident of a worker thread: the job it runs now, or Python's None. None for any other thread.

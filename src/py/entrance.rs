@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::current;
+use super::event_loop::to_the_loop;
 use super::house::House;
 use super::job::{Job, Source};
 use super::manager::JobManager;
@@ -254,6 +255,9 @@ fn make_room(
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     if let Some(order) = errand::order_of(job.get()) {
         return errand::start(job, order);
+    }
+    if to_the_loop::is_for_the_loop(job) {
+        return to_the_loop::launch(job);
     }
     let launched = to_the_pool(job)?;
     job.get().come_back();

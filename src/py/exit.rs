@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyType};
 
 use super::desk;
 use super::errors::JobKilled;
+use super::event_loop::errand::Errand;
 use super::house::{self, House};
 use super::job::Job;
 use super::kill;
@@ -77,9 +78,13 @@ pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
     desk::end_all(py, |_| true);
     let class = py.get_type::<JobKilled>();
     let slots: Vec<_> = houses.iter().flat_map(|house| house.slots()).collect();
+    let is_busy = || {
+        desk::is_busy()
+            || slots.iter().any(|slot| slot.is_busy())
+            || houses.iter().any(|house| house.room.is_busy())
+    };
     let deadline = Instant::now() + GRACE;
     // By looking, since a thread that is stuck tells nobody; and only now, when the process is about to end.
-    let is_busy = || desk::is_busy() || slots.iter().any(|slot| slot.is_busy());
     while is_busy() && Instant::now() < deadline {
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
         later.retain(|job| job.strike(&class) == Choice::NotNow);
@@ -153,6 +158,17 @@ fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
             Job::end_queued(job.bind(py), State::Cancelled);
         } else {
             house.pool.put_back(job, rank);
+        }
+    }
+    for errand in house.room.inside() {
+        if !is_ending() && is_keeper(errand.aim) {
+            continue;
+        }
+        if let Some(job) = errand.job(py)
+            && !Job::end_queued(&job, State::Cancelled)
+        {
+            // Its loop cancels it, and its steps are struck where that has to be: nothing is to be tried again here.
+            Errand::ask(&errand, &class);
         }
     }
     let running = house.slots().into_iter().filter_map(|slot| {

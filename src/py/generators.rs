@@ -1,12 +1,12 @@
 //! Jobs that are generators: what they yield goes to whoever reads, what they return is the result.
 
-use pyo3::exceptions::{PyBaseException, PyStopIteration};
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
 use super::job::Job;
 use super::values::{Giver, JobValues};
 use super::{held, shim};
-use crate::interrupt::call::{self, Step};
+use crate::interrupt::call::{self, Sent};
 
 /// What a call gave that may have to be run, by its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,20 +63,21 @@ pub(super) fn finish<'py>(
         Err(error) => return Some(Err(error.into_value(py).into_bound(py))),
     }
     let stream = Job::stream(job);
-    let mut step = call::resume(generator);
+    let mut step = resume(generator);
     loop {
         let value = match step {
-            Step::Yielded(value) => value,
-            Step::Ended(result) => return Some(result),
+            Sent::Yielded(value) => value,
+            Sent::Returned(value) => return Some(Ok(value)),
+            Sent::Raised(exception) => return Some(Err(exception)),
         };
         step = if !job.get().house.is_here() {
             // The child of a fork that the generator made: the readers are the parent's.
             call::release(value);
-            call::resume(generator)
+            resume(generator)
         } else if let Err(error) = Job::give(job, &stream, value, Giver::Generator) {
             throw(generator, error)
         } else {
-            call::resume(generator)
+            resume(generator)
         };
     }
 }
@@ -90,26 +91,14 @@ fn is_made_by(callable: &Bound<'_, PyAny>, generator: &Bound<'_, PyAny>) -> PyRe
 }
 
 /// Raise an error in the generator, at its `yield`, as if it came from there.
-fn throw<'py>(generator: &Bound<'py, PyAny>, error: PyErr) -> Step<'py> {
+fn throw<'py>(generator: &Bound<'py, PyAny>, error: PyErr) -> Sent<'py> {
     let py = generator.py();
     let exception = error.into_value(py).into_bound(py);
     // Where it came up in here is nobody's business.
     let _ = exception.setattr(pyo3::intern!(py, "__traceback__"), py.None());
-    let throw = generator.getattr(pyo3::intern!(py, "throw"));
-    let args = (exception,).into_pyobject(py);
-    let (throw, args) = match (throw, args) {
-        (Ok(throw), Ok(args)) => (throw, args),
-        (Err(error), _) | (_, Err(error)) => {
-            return Step::Ended(Err(error.into_value(py).into_bound(py)));
-        }
-    };
-    match call::call(&throw, &args, None) {
-        Ok(value) => Step::Yielded(value),
-        // A generator lets none of its own out: this is its return.
-        Err(stop) if stop.as_any().is_instance_of::<PyStopIteration>() => {
-            let value = stop.getattr(pyo3::intern!(py, "value"));
-            Step::Ended(value.map_err(|error| error.into_value(py).into_bound(py)))
-        }
-        Err(exception) => Step::Ended(Err(exception)),
-    }
+    call::throw(generator, &exception)
+}
+
+fn resume<'py>(generator: &Bound<'py, PyAny>) -> Sent<'py> {
+    call::send(generator, generator.py().None().bind(generator.py()))
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::errors;
+use super::event_loop::room::Room;
 use super::job::Job;
 use super::kill::Alarm;
 use crate::core::backlog::Backlog;
@@ -32,6 +33,8 @@ pub(crate) struct House {
     pub(crate) backlog: Option<Backlog>,
     /// `on_full='block'`.
     pub(crate) blocks_when_full: bool,
+    /// Where coroutine jobs run.
+    pub(crate) room: Room,
     /// The manager's records; gone when nobody holds the manager.
     registry: Weak<Registry<Py<Job>>>,
     /// The workers that are alive.
@@ -82,6 +85,7 @@ impl House {
             next_look: Mutex::new(None),
             backlog,
             blocks_when_full,
+            room: Room::new(idle_timeout),
             registry: Arc::downgrade(registry),
             slots: Mutex::new(Vec::new()),
             output_limit,
@@ -108,6 +112,7 @@ impl House {
         if let Some(backlog) = &self.backlog {
             backlog.wake();
         }
+        self.room.close();
     }
 
     /// A job that the pool did not know of has ended, or is in the pool now.
@@ -120,7 +125,9 @@ impl House {
     /// Block until every job has ended and every worker has left, or until the deadline; true when they have. To be called
     /// when it is closed.
     pub(crate) fn wait_until_empty(&self, deadline: Option<Instant>) -> bool {
-        self.entrance.wait_until_gone(deadline) && self.pool.wait_until_empty(deadline)
+        self.entrance.wait_until_gone(deadline)
+            && self.pool.wait_until_empty(deadline)
+            && self.room.wait_until_gone(deadline)
     }
 
     /// From here on somebody waits until every job has ended.

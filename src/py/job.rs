@@ -9,6 +9,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
+use super::event_loop::errand::Errand;
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
@@ -215,11 +216,20 @@ impl Job {
         }
     }
 
-    /// The slot of the worker that runs it, or ran it last.
+    /// The slot of the thread that runs it, or ran it last.
     pub(crate) fn slot(&self) -> Option<Arc<Slot>> {
         match &self.held.lock().runner {
             Some(Runner::Worker(slot)) => Some(Arc::clone(slot)),
+            Some(Runner::Task(errand)) => errand.slot().cloned(),
             Some(Runner::Process(_)) | None => None,
+        }
+    }
+
+    /// Its run, while that is on its manager's event loop.
+    pub(crate) fn errand(&self) -> Option<Arc<Errand>> {
+        match &self.held.lock().runner {
+            Some(Runner::Task(errand)) => Some(Arc::clone(errand)),
+            _ => None,
         }
     }
 

@@ -2,9 +2,11 @@
 
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use super::again;
 use super::errors::{CancelledError, JobError, JobKilled, JobSkipped};
+use super::event_loop::to_the_loop;
 use super::job::{Job, keep_first};
 use super::outcome::{self, Outcome};
 use super::shim;
@@ -47,6 +49,25 @@ impl Job {
         };
         error.set_cause(py, why);
         error
+    }
+
+    /// The same; an error on the event loop that the job itself needs, unless that is not to wait at all.
+    fn wait_outside(me: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {
+        if !patience.is_over() {
+            to_the_loop::must_not_wait(me.get())?;
+        }
+        me.get().wait(me.py(), patience)
+    }
+
+    /// `kill`. True when it has ended.
+    pub(crate) fn kill_and_wait(
+        me: &Bound<'_, Self>,
+        class: &Bound<'_, PyType>,
+        patience: Patience,
+    ) -> PyResult<bool> {
+        Self::strike(me, class)?;
+        // On the event loop that it needs for its end, it can have none before this returns.
+        Ok(!to_the_loop::would_wait_for_itself(me.get()) && me.get().wait(me.py(), patience)?)
     }
 
     /// The exception that `get` raises; None for a job that is done.
@@ -101,14 +122,16 @@ impl Job {
     ///
     /// Raises the very exception that the job raised, with its traceback; `JobKilled` or `JobTimeout` (or the class that
     /// the kill asked for) when it was ended so; `concurrent.futures.CancelledError` when it was cancelled; the builtin
-    /// `TimeoutError` when `timeout` seconds (None: no limit) pass first, and then the job goes on.
+    /// `TimeoutError` when `timeout` seconds (None: no limit) pass first, and then the job goes on. A coroutine job raises
+    /// `RuntimeError` that asks this of another one of its manager, whose event loop that would block: there `await job`.
     /// Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms, and the job goes on.
     #[pyo3(signature = (timeout = None))]
-    fn get(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-        if self.is_over() || self.wait(py, Patience::from_object(timeout)?)? {
-            self.value(py)
+    fn get(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        let (py, job) = (me.py(), me.get());
+        if job.is_over() || Self::wait_outside(me, Patience::from_object(timeout)?)? {
+            job.value(py)
         } else {
-            Err(wait::ran_out(&self.title(py)))
+            Err(wait::ran_out(&job.title(py)))
         }
     }
 
@@ -117,14 +140,14 @@ impl Job {
     /// Raises `TimeoutError` and `CancelledError` as `get()` does. Blocks in the same way.
     #[pyo3(signature = (timeout = None))]
     fn exception<'py>(
-        &self,
-        py: Python<'py>,
+        me: &Bound<'py, Self>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
-        if self.wait(py, Patience::from_object(timeout)?)? {
-            self.trouble(py)
+        let (py, job) = (me.py(), me.get());
+        if Self::wait_outside(me, Patience::from_object(timeout)?)? {
+            job.trouble(py)
         } else {
-            Err(wait::ran_out(&self.title(py)))
+            Err(wait::ran_out(&job.title(py)))
         }
     }
 
@@ -151,8 +174,8 @@ impl Job {
     /// Wait until it has ended, or for `timeout` seconds (None: no limit). Returns None and raises nothing of the job's,
     /// as a thread's `join`. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms, and the job goes on.
     #[pyo3(signature = (timeout = None))]
-    fn join(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        self.wait(py, Patience::from_object(timeout)?).map(drop)
+    fn join(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Self::wait_outside(me, Patience::from_object(timeout)?).map(drop)
     }
 
     /// Take it back before it starts: it never runs. True when that came in time, or it was cancelled before; False once

@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::errors::JobKilled;
+use super::event_loop::errand::Errand;
+use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::kill;
 use super::wait::{Patience, Timeout, block};
@@ -22,6 +24,8 @@ use crate::interrupt::slot::Slot;
 #[derive(Debug)]
 pub(crate) struct Shield {
     slot: Option<Arc<Slot>>,
+    /// Of a coroutine job, which may be suspended in the block while others run.
+    errand: Option<Arc<Errand>>,
 }
 
 #[pymethods]
@@ -30,12 +34,15 @@ impl Shield {
         let Some(slot) = &self.slot else {
             return Ok(());
         };
-        slot.hold();
+        match &self.errand {
+            Some(errand) => errand.enter_shield(),
+            None => slot.hold(),
+        }
         // What was sent before arrives now, and not in the block.
         shim::NOTHING
             .call(py, ())
             .map(|_| ())
-            .inspect_err(|_| held::let_go(py, slot))
+            .inspect_err(|_| self.let_go(py, slot))
     }
 
     #[pyo3(signature = (*_exception))]
@@ -43,9 +50,18 @@ impl Shield {
         let Some(slot) = &self.slot else {
             return Ok(());
         };
-        held::let_go(py, slot);
+        self.let_go(py, slot);
         // What waited arrives now.
         shim::NOTHING.call(py, ()).map(|_| ())
+    }
+}
+
+impl Shield {
+    fn let_go(&self, py: Python<'_>, slot: &Arc<Slot>) {
+        match &self.errand {
+            Some(errand) => Errand::leave_shield(errand, py),
+            None => held::let_go(py, slot),
+        }
     }
 }
 
@@ -100,6 +116,7 @@ impl Job {
         if job.is_over() || Self::end_queued(me, State::Cancelled) {
             return Ok(true);
         }
+        to_the_loop::must_not_wait(job)?;
         job.stop_requested.store(true, Ordering::Release);
         job.stop_latch().open();
         // A run that ended meanwhile may have queued it once more, without having seen that.
@@ -135,10 +152,21 @@ impl Job {
 
     /// In the job: sleep for `seconds`, or until `stop()` is called; then raise `JobKilled` as `check()` does.
     ///
-    /// Blocks without holding the interpreter; a kill ends it. Raises `RuntimeError` in any other place than the job,
-    /// `ValueError` for a negative time or NaN.
+    /// Blocks without holding the interpreter; a kill ends it. Raises `RuntimeError` in any other place than the job, and in a
+    /// coroutine job, which is to `await asyncio.sleep(...)`; `ValueError` for a negative time or NaN.
     fn sleep(me: &Bound<'_, Self>, seconds: Timeout) -> PyResult<()> {
         Self::must_be_inside(me, "sleep()")?;
+        if me
+            .get()
+            .errand()
+            .is_some_and(|errand| errand.is_on_this_thread())
+        {
+            let title = me.get().title(me.py());
+            return Err(PyRuntimeError::new_err(format!(
+                "sleep() would hold up every job on the event loop of {title}: await asyncio.sleep(...), and look at \
+                 stop_requested or call check() after it"
+            )));
+        }
         if seconds.0 < 0.0 {
             return Err(pyo3::exceptions::PyValueError::new_err(
                 "the time to sleep must not be negative",
@@ -157,12 +185,13 @@ impl Job {
     /// In the job: `with current_job().shield():` is a block in which kills and time-outs wait; what came meanwhile is raised
     /// at its end. Blocks nest. It holds off nothing else: `stop_requested` is set at once.
     ///
-    /// In a thread that the job started it does nothing, since kills do not go there. Raises `RuntimeError` in any other
+    /// A coroutine job may `await` in the block. In a thread that the job started it does nothing, since kills do not go there. Raises `RuntimeError` in any other
     /// place than the job. Keep it short: `kill()` waits for the end of the block, and returns False when its time is over.
     fn shield(me: &Bound<'_, Self>) -> PyResult<Shield> {
         Self::must_be_inside(me, "shield()")?;
-        Ok(Shield {
-            slot: current::my_slot(),
-        })
+        let slot = current::my_slot();
+        // In a thread that a coroutine job started there is neither.
+        let errand = me.get().errand().filter(|_| slot.is_some());
+        Ok(Shield { slot, errand })
     }
 }

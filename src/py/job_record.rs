@@ -1,5 +1,6 @@
 //! The face of a job: number, state, times, and what `IPython`'s background jobs have.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,7 @@ use super::outcome::Outcome;
 use super::shim;
 use crate::core::clock;
 use crate::core::state::State;
+use crate::interrupt::slot::Slot;
 
 const CREATED: (&str, i32) = ("Created", 0);
 const RUNNING: (&str, i32) = ("Running", 1);
@@ -244,10 +246,11 @@ impl Job {
     ///
     /// Other threads that the job starts are not counted. To keep small jobs cheap the clock is read at most once in a
     /// millisecond, so a value can be off by that much; it never exceeds `elapsed`. For an external command it is the time of
-    /// its process and those that it waited for, and 0.0 until it has ended.
+    /// its process and those that it waited for, and 0.0 until it has ended; a coroutine job's are its own steps, and those of
+    /// its tasks, that have ended.
     #[getter]
     fn cpu_time(&self) -> f64 {
-        let nanoseconds = if self.state() == State::Running {
+        let nanoseconds = if self.state() == State::Running && self.errand().is_none() {
             let used = self.slot().and_then(|slot| slot.thread().clock.elsewhere());
             // While it runs, what is noted is the reading at its start.
             used.map_or(0, |used| used.saturating_sub(self.record.cpu()))
@@ -285,6 +288,9 @@ impl Job {
     #[getter]
     fn kill_pending(&self) -> bool {
         let is_struck = || {
+            if let Some(errand) = self.errand() {
+                return errand.is_struck();
+            }
             self.slot()
                 .is_some_and(|slot| slot.is_struck(self.record.aim()))
                 || self.command().is_some_and(|command| command.is_to_end())
@@ -296,7 +302,11 @@ impl Job {
     /// a way that could be ended. The kill lands when that code returns.
     #[getter]
     fn in_native_code(&self) -> bool {
-        self.kill_pending() && self.slot().is_some_and(|slot| slot.is_native())
+        let is_native = |slot: Arc<Slot>| {
+            // On an event loop it may be another job that is.
+            slot.is_native() && slot.job() == Some(self.record.aim())
+        };
+        self.kill_pending() && self.slot().is_some_and(is_native)
     }
 
     /// A plain dict of what is known of the job, with nothing in it that JSON cannot hold: times as ISO texts, a result
@@ -305,7 +315,14 @@ impl Job {
         shim::TO_DICT.call(me.py(), (me,))
     }
 
-    /// Where a running job is now: a formatted traceback, innermost call last. Empty when it does not run.
+    /// The coroutine of a job that runs on its manager's event loop.
+    #[getter(_coroutine)]
+    fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.errand()?.coroutine(py)
+    }
+
+    /// Where a running job is now: a formatted traceback, innermost call last. Of a coroutine job that is suspended it ends where
+    /// that waits. Empty when it does not run.
     fn stack<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         shim::STACK.call(me.py(), (me,))
     }

@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::errors::{JobKilled, JobTimeout};
+use super::event_loop::chase::Chase;
+use super::event_loop::errand::Errand;
 use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
@@ -159,12 +161,19 @@ pub(crate) enum Alarm {
     Limits(Arc<House>),
     /// `result_ttl=` is over.
     Forget(Arc<House>, u64),
+    /// The same two for a coroutine job.
+    Overdue(Arc<Errand>),
+    Chase(Box<Chase>),
 }
 
 impl Alarm {
     /// On the timers' thread. At the end of the interpreter there is nobody to strike.
     pub(crate) fn fire(self) {
         current::is_timers_thread();
+        if let Self::Chase(chase) = self {
+            chase.fire();
+            return;
+        }
         Python::try_attach(|py| match self {
             Self::Deadline(deadline) => deadline.strike(py),
             Self::Pursuit(house, pursuit) => step(py, &house, *pursuit),
@@ -172,6 +181,9 @@ impl Alarm {
             Self::Again(job) => again::its_time(job.bind(py)),
             Self::Limits(house) => gates::look(py, &house),
             Self::Forget(house, number) => again::forget(&house, number),
+            Self::Overdue(errand) => Errand::ask(&errand, &py.get_type::<JobTimeout>()),
+            // It attaches by itself, where it has to.
+            Self::Chase(_) => {}
         });
     }
 }
@@ -227,12 +239,21 @@ impl Job {
             return Ok(());
         }
         let Some(slot) = slot else { return Ok(()) };
+        let errand = job.errand();
         if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.aim()) {
             slot.struck_itself();
+            if let Some(errand) = errand.filter(|errand| !errand.is_in_main()) {
+                // What raises is a task or a callback of the job only.
+                Errand::ask(&errand, exc);
+            }
             return Err(PyErr::from_type(
                 exc.clone(),
                 format!("{} killed itself", job.title(py)),
             ));
+        }
+        if let Some(errand) = errand {
+            Errand::ask(&errand, exc);
+            return Ok(());
         }
         // Where the slot no longer names the job, it is ending by itself, and nobody is hit.
         strike(&job.house, &slot, exc, job.record.aim());
@@ -287,6 +308,8 @@ impl Job {
     ///
     /// An external command (`shell`) gets SIGTERM with all that it started, and SIGKILL half a second later; `exc` is then what
     /// `get()` raises.
+    /// A coroutine job that is suspended is cancelled: its `await` raises `asyncio.CancelledError`, and what leaves the job is the
+    /// kill. Asked by another coroutine job of the same manager, `kill` does not wait, and returns False for one that runs.
     ///
     /// Raises `TypeError` when `exc` is no exception class, or one that cannot be made without arguments. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms.
     #[pyo3(
@@ -300,8 +323,7 @@ impl Job {
     ) -> PyResult<bool> {
         let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
         let class = class_of(me.py(), exc)?;
-        Self::strike(me, &class)?;
-        me.get().wait(me.py(), patience)
+        Self::kill_and_wait(me, &class, patience)
     }
 }
 

@@ -217,8 +217,12 @@ impl JobManager {
     /// - `echo` (True: what it prints goes where it would go without a job, as well),
     ///   `buffersize` (how many values that the job yields or sends may wait to be read, default 1,000).
     ///
-    /// The job runs in a copy of the caller's contextvars. If a coroutine comes back, the worker runs it in an event loop. The
-    /// values that a generator function yields are read by `for x in job`, and what it returns is the result.
+    /// The job runs in a copy of the caller's contextvars. The values that a generator function yields are read by
+    /// `for x in job`, and what it returns is the result. A coroutine function (`async def`, also as a method, a partial or an
+    /// object's `__call__`) runs on no worker, but with all others of the manager on one event loop, on a thread that the first
+    /// of them starts: thousands at a time, whatever `max_workers` is. One that computes or blocks without `await` holds up the
+    /// others. What it leaves behind (tasks, asynchronous generators) is ended with it, as by `asyncio.run`. A coroutine that any
+    /// other call returns, and code with top-level `await`, has an event loop of its own, on a worker.
     /// Raises `SyntaxError` for code that does not compile, `TypeError` for what is neither callable nor str and for unknown
     /// options, `ManagerClosed` after `shutdown()`. Does not block.
     #[pyo3(name = "new", signature = (func_or_exp, /, *args, kw = None, **options))]

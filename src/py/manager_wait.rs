@@ -8,6 +8,7 @@ use pyo3::types::PyList;
 
 use super::as_completed::AsCompleted;
 use super::current;
+use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::kill;
 use super::manager::JobManager;
@@ -61,6 +62,11 @@ fn wait_for(
     on_trouble: bool,
     patience: Patience,
 ) -> PyResult<bool> {
+    if needed > 0 && !patience.is_over() {
+        for job in jobs {
+            to_the_loop::must_not_wait(job.get())?;
+        }
+    }
     let latch = Latch::new(needed);
     let waiter = Waiter::Latch {
         latch: Arc::clone(&latch),
@@ -147,8 +153,7 @@ impl JobManager {
         let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
         let class = kill::class_of(py, exc)?;
         let job = self.find(job)?;
-        Job::strike(&job, &class)?;
-        job.get().wait(py, patience)
+        Job::kill_and_wait(&job, &class, patience)
     }
 
     /// End every job that has not ended: queued ones never run, running ones are struck all at once. Then wait up to
@@ -182,7 +187,7 @@ impl JobManager {
 
     /// Take no new jobs. `kill=True` also cancels what is queued and kills what runs. `wait=True` blocks until every job
     /// has ended, its done-callbacks have run and the workers have left (with `kill=True` for 5 seconds at most). Called
-    /// by one of its own jobs, it does not wait for that one. May be called again. The records stay readable.
+    /// by one of its own jobs, it does not wait for that one, and called by a coroutine job for no other one. May be called again. The records stay readable.
     #[pyo3(signature = (wait = true, kill = false))]
     fn shutdown(&self, py: Python<'_>, wait: bool, kill: bool) -> PyResult<()> {
         if !self.house.is_here() {
@@ -208,7 +213,11 @@ impl JobManager {
             current::job(py)?.filter(|job| Arc::ptr_eq(&job.get().house, &self.house))
         {
             let jobs = self.chosen(py, None)?;
-            let others: Vec<_> = jobs.into_iter().filter(|job| !job.is(&caller)).collect();
+            // Nor, on the event loop, for others on that.
+            let others: Vec<_> = jobs
+                .into_iter()
+                .filter(|job| !job.is(&caller) && !to_the_loop::would_wait_for_itself(job.get()))
+                .collect();
             return wait_for(py, &others, others.len(), false, patience).map(drop);
         }
         let house = &self.house;

@@ -12,6 +12,7 @@ mod ending;
 pub(crate) mod entrance;
 pub(crate) mod errand;
 pub(crate) mod errors;
+pub(crate) mod event_loop;
 pub(crate) mod exit;
 pub(crate) mod follow;
 mod gates;

@@ -61,18 +61,24 @@ pub(crate) fn recruit(py: Python<'_>, house: &Arc<House>) -> Recruited {
 
 fn start(py: Python<'_>, worker: &Bound<'_, Worker>) -> PyResult<()> {
     let serial = worker.get().serial();
-    // On this thread and not on the worker's, which the end of the interpreter may unwind wherever it runs Python code.
-    guard::install(py);
-    unraisable::install(py)?;
-    let roomy = Roomy::set(py)?;
-    shim::START_WORKER.call(py, (worker, serial))?;
-    drop(roomy);
+    start_thread(py, worker.as_any(), &serial.to_string())?;
     log::tell(
         py,
         Level::Debug,
         "rjobs::pool",
         format_args!("worker {serial} started"),
     );
+    Ok(())
+}
+
+/// Start a thread named "rjobs-" and `name` that calls `runner.run()`. Its name is that of `runner.job` while there is one.
+pub(crate) fn start_thread(py: Python<'_>, runner: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
+    // On this thread and not on the new one, which the end of the interpreter may unwind wherever it runs Python code.
+    guard::install(py);
+    unraisable::install(py)?;
+    let roomy = Roomy::set(py)?;
+    shim::START_WORKER.call(py, (runner, name))?;
+    drop(roomy);
     Ok(())
 }
 

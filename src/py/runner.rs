@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::event_loop::errand::Errand;
 use crate::command::Command;
 use crate::interrupt::slot::Slot;
 
@@ -12,4 +13,6 @@ pub(crate) enum Runner {
     Worker(Arc<Slot>),
     /// A process, and no thread.
     Process(Arc<Command>),
+    /// The event loop of its manager, as one task of many.
+    Task(Arc<Errand>),
 }

@@ -162,16 +162,8 @@ impl Shift<'_> {
             Err(panic) => {
                 self.slot.close(py);
                 self.leave_job();
-                let what = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("no message");
-                let error = JobError::new_err(format!(
-                    "{} failed by a fault in rjobs itself (a panic: {what})",
-                    job.get().title(py)
-                ));
-                let outcome = Outcome::raised(error.into_value(py).bind(py));
+                let error = ending::fault(py, Some(job), &*panic);
+                let outcome = Outcome::raised(&error);
                 let now = clock::now();
                 Job::end_running(job, State::Failed, outcome, now);
                 Job::end_queued(job, State::Lost);

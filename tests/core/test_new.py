@@ -226,11 +226,14 @@ def test_an_exception_in_a_coroutine_is_the_jobs(manager):
     assert job.state == "failed"
 
 
-def test_a_coroutine_job_has_an_event_loop_of_its_own(manager):
+def test_a_coroutine_that_a_call_gives_has_an_event_loop_of_its_own(manager):
     async def loop():
         return asyncio.get_running_loop()
 
-    first, second = manager.submit(loop).get(5), manager.submit(loop).get(5)
+    def call():
+        return loop()
+
+    first, second = manager.submit(call).get(5), manager.submit(call).get(5)
     assert first is not second
     assert first.is_closed()
     assert second.is_closed()

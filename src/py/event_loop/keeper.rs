@@ -1,0 +1,172 @@
+//! The thread of a room's event loop: what `rjobs._loop` needs of this side, and how it is started.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use super::errand::Errand;
+use super::room::Item;
+use super::run;
+use super::steps::Steps;
+use crate::core::clock;
+use crate::core::state::State;
+use crate::interrupt::slot::Slot;
+use crate::interrupt::{beat, thread};
+use crate::py::current::{self, Post};
+use crate::py::house::House;
+use crate::py::job::Job;
+use crate::py::outcome::Outcome;
+use crate::py::{ending, exit, shim, streams};
+
+/// What the thread runs: held by `rjobs._threads.WorkerThread`.
+#[pyclass(frozen, module = "rjobs")]
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    house: Arc<House>,
+    /// As a worker's: set once, by the thread when it begins, or by who started it and gave up.
+    decided: AtomicBool,
+    slot: Mutex<Option<Arc<Slot>>>,
+}
+
+impl Keeper {
+    pub(crate) fn new(house: &Arc<House>) -> Self {
+        Self {
+            house: Arc::clone(house),
+            decided: AtomicBool::new(false),
+            slot: Mutex::new(None),
+        }
+    }
+
+    /// It could not be started: should its thread come up after all, it ends at once. False when it is running already.
+    pub(crate) fn give_up(&self) -> bool {
+        !self.decided.swap(true, Ordering::AcqRel)
+    }
+
+    /// The task of a job that came.
+    fn take_job(&self, host: &Bound<'_, PyAny>, errand: &Arc<Errand>) -> PyResult<()> {
+        let py = host.py();
+        let slot = self.slot.lock().clone();
+        let (Some(job), Some(slot)) = (errand.job(py), slot) else {
+            return Ok(());
+        };
+        errand.moved_in(&slot);
+        let work = job
+            .get()
+            .held
+            .lock()
+            .work
+            .as_ref()
+            .map(|work| work.clone_ref(py));
+        let Some(work) = work else {
+            // Cancelled or killed while it was queued.
+            run::leave(py, errand);
+            return Ok(());
+        };
+        let name = pyo3::types::PyString::new(py, &job.get().shown_name(py));
+        let steps = Bound::new(py, Steps::of_job(errand))?;
+        let context = work.context.bind(py).clone();
+        work.release(py);
+        // From here on whatever runs in the context works for the job: its tasks, callbacks, calls in threads.
+        current::work_for(&context, &job)?;
+        let task = host.call_method1(pyo3::intern!(py, "start"), (steps, name, context))?;
+        errand.set_task(task.unbind());
+        Ok(())
+    }
+
+    /// There is no loop: what waits for it fails.
+    fn fail_all(&self, error: &PyErr, py: Python<'_>) {
+        for errand in self.house.room.give_up() {
+            if let Some(job) = errand.job(py) {
+                fail(&job, error);
+            }
+            errand.end();
+        }
+    }
+}
+
+/// End a job that no loop runs any more with an error.
+pub(crate) fn fail(job: &Bound<'_, Job>, error: &PyErr) {
+    let py = job.py();
+    let now = clock::now();
+    job.get().record.begin(now);
+    let exception = error.clone_ref(py).into_value(py).into_bound(py);
+    let (state, outcome): (State, Outcome) = ending::judge(job, &exception, false);
+    Job::end_running(job, state, outcome, now);
+}
+
+#[pymethods]
+impl Keeper {
+    /// The job whose step runs now, or None.
+    #[getter]
+    fn job<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Job>> {
+        self.house.room.current()?.job(py)
+    }
+
+    /// Seconds without a job until the loop goes; None while it has one.
+    #[getter]
+    fn time_left(&self) -> Option<f64> {
+        self.house.room.time_left().map(|left| left.as_secs_f64())
+    }
+
+    /// Run the event loop until it is let go. To be called once, on a thread of its own.
+    fn run(me: &Bound<'_, Self>) {
+        let (py, keeper) = (me.py(), me.get());
+        if keeper.decided.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if exit::is_ending() {
+            exit::stay_out(py);
+        }
+        thread::set_name("rjobs-loop");
+        let slot = Arc::new(Slot::of_this_loop(py));
+        *keeper.slot.lock() = Some(Arc::clone(&slot));
+        // No job of the thread's: each task and callback brings its own, in its context.
+        current::take_post(Some(Post {
+            job: Arc::new(Mutex::new(None)),
+            slot: Some(Arc::clone(&slot)),
+        }));
+        beat::set_here(Some(&slot));
+        let ran = shim::RUN_LOOP.call(py, (me,));
+        if let Err(error) = ran {
+            keeper.fail_all(&error, py);
+            error.write_unraisable(py, Some(me));
+        }
+        slot.retire();
+        current::take_post(None);
+        keeper.house.room.thread_goes();
+    }
+
+    /// The loop is up.
+    fn host_is_up(&self, host: Py<PyAny>) {
+        self.house.room.host_is_up(host);
+    }
+
+    /// Take in what came: start the tasks of new jobs, cancel those that are to end.
+    fn take_in(&self, host: &Bound<'_, PyAny>) {
+        let py = host.py();
+        let mut looked = false;
+        for item in self.house.room.inbox() {
+            match item {
+                Item::Job(errand) => {
+                    if !std::mem::replace(&mut looked, true) {
+                        streams::ensure_hooked(py);
+                    }
+                    if let Err(error) = self.take_job(host, &errand) {
+                        if let Some(job) = errand.job(py) {
+                            fail(&job, &error);
+                        }
+                        run::leave(py, &errand);
+                    }
+                }
+                Item::Ask(errand) => errand.hear(py),
+            }
+        }
+    }
+
+    /// Whether the loop may go, since nothing has come: from then on nothing will.
+    fn may_go(&self) -> bool {
+        self.house.room.may_go()
+    }
+}

@@ -1,0 +1,154 @@
+//! Which jobs run on their manager's event loop, and how they get there.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyFunction, PyType};
+
+use super::errand::Errand;
+use super::keeper::{self, Keeper};
+use crate::interrupt::codes;
+use crate::py::job::Job;
+use crate::py::recruit::start_thread;
+use crate::py::runner::Runner;
+use crate::py::{errors, held, shim};
+
+/// Send a job to its manager's loop, and start that if it is not there. See `entrance::launch` for what comes back.
+pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
+    let (py, house) = (job.py(), &job.get().house);
+    // Here and not on the loop's thread, which should import nothing: it may be the last moment of the interpreter.
+    shim::RUN_LOOP.get(py)?;
+    if !job.get().is_aside() {
+        if !house.entrance.enter() {
+            return Err(errors::closed());
+        }
+        job.get().went_aside();
+    }
+    let errand = Errand::new(job);
+    let before = {
+        let mut held = job.get().held.lock();
+        held.runner.replace(Runner::Task(Arc::clone(&errand)))
+    };
+    drop(before);
+    let (needs_thread, woken) = house.room.take(py, &errand);
+    if !needs_thread {
+        return Ok(woken.err());
+    }
+    house.room.thread_comes();
+    let started = Bound::new(py, Keeper::new(house)).and_then(|keeper| {
+        // Not to be hit half way, as with workers.
+        let started = held::held(py, || start_thread(py, keeper.as_any(), "loop"));
+        match started {
+            Err(error) if keeper.get().give_up() => Err(error),
+            other => Ok(other),
+        }
+    });
+    match started {
+        Ok(started) => Ok(started.err()),
+        Err(error) => {
+            house.room.thread_goes();
+            for other in house.room.give_up() {
+                if other.aim != errand.aim
+                    && let Some(job) = other.job(py)
+                {
+                    keeper::fail(&job, &error);
+                }
+                other.end();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Whether a job's callable is a coroutine function, so that it runs on the loop.
+pub(crate) fn is_for_the_loop(job: &Bound<'_, Job>) -> bool {
+    if job.get().source.is_some() {
+        return false;
+    }
+    let callable = {
+        let held = job.get().held.lock();
+        held.work
+            .as_ref()
+            .map(|work| work.callable.clone_ref(job.py()))
+    };
+    callable.is_some_and(|callable| is_coroutine_function(callable.bind(job.py())))
+}
+
+/// An error where a wait for `job` could never end: the calling thread is the very loop that the job needs.
+pub(crate) fn must_not_wait(job: &Job) -> PyResult<()> {
+    if would_wait_for_itself(job) {
+        Err(blocks_its_loop())
+    } else {
+        Ok(())
+    }
+}
+
+pub(crate) fn blocks_its_loop() -> PyErr {
+    PyRuntimeError::new_err(
+        "this would wait for a coroutine job and block the event loop that it runs on: await the job, or call this by \
+         asyncio.to_thread",
+    )
+}
+
+/// Whether the calling thread is the loop that this job runs on, or will.
+pub(crate) fn would_wait_for_itself(job: &Job) -> bool {
+    job.house.room.is_this_thread() && job.errand().is_some() && !job.is_over()
+}
+
+/// `CO_COROUTINE` of `inspect`.
+const CO_COROUTINE: i32 = 0x80;
+/// How many wrappers are looked through.
+const DEEPEST: usize = 100;
+
+/// As `inspect.iscoroutinefunction` has it: `async def`, a bound method or a `functools.partial` of one, an object whose
+/// `__call__` is one, and what `inspect.markcoroutinefunction` has marked. Not what only returns a coroutine, and no asynchronous
+/// generator function.
+fn is_coroutine_function(callable: &Bound<'_, PyAny>) -> bool {
+    let py = callable.py();
+    let mut callable = callable.clone();
+    for _ in 0..DEEPEST {
+        if let Ok(function) = callable.cast_exact::<PyFunction>() {
+            return has_flag(function) || is_marked(function);
+        }
+        if callable.is_exact_instance_of::<PyCFunction>() || callable.is_instance_of::<PyType>() {
+            return false;
+        }
+        let inner = if is_a(&callable, &shim::METHOD) {
+            callable.getattr(pyo3::intern!(py, "__func__"))
+        } else if is_a(&callable, &shim::PARTIAL) {
+            callable.getattr(pyo3::intern!(py, "func"))
+        } else {
+            // What is called is looked up in the class, whatever the object itself has.
+            return callable
+                .get_type()
+                .getattr(pyo3::intern!(py, "__call__"))
+                .is_ok_and(|call| {
+                    call.cast_exact::<PyFunction>()
+                        .is_ok_and(|call| has_flag(call) || is_marked(call))
+                });
+        };
+        let Ok(inner) = inner else { return false };
+        callable = inner;
+    }
+    false
+}
+
+fn is_a(object: &Bound<'_, PyAny>, class: &shim::Door) -> bool {
+    class
+        .get_type(object.py())
+        .and_then(|class| object.is_instance(class))
+        .unwrap_or(false)
+}
+
+fn has_flag(function: &Bound<'_, PyFunction>) -> bool {
+    codes::flags(function) & CO_COROUTINE != 0
+}
+
+/// 3.12 and later.
+fn is_marked(function: &Bound<'_, PyFunction>) -> bool {
+    cfg!(Py_3_12)
+        && function
+            .getattr_opt(pyo3::intern!(function.py(), "_is_coroutine_marker"))
+            .is_ok_and(|mark| mark.is_some())
+}
