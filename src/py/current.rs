@@ -53,7 +53,7 @@ pub(crate) fn serves(house: &House) -> bool {
     let slot = my_slot();
     let is_worker =
         slot.is_some_and(|slot| house.slots().iter().any(|each| Arc::ptr_eq(each, &slot)));
-    is_worker || IS_TIMERS.get()
+    is_worker || house.room.is_this_thread() || IS_TIMERS.get()
 }
 
 /// The calling thread is the one of some timers: callbacks may run on it, and nothing may wait there.

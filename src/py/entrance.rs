@@ -264,6 +264,11 @@ pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     Ok(launched)
 }
 
+/// Whether workers run it.
+pub(crate) fn runs_in_the_pool(job: &Bound<'_, Job>) -> bool {
+    errand::order_of(job.get()).is_none() && !to_the_loop::is_for_the_loop(job)
+}
+
 /// Queue it for a worker, and start one if one is missing.
 fn to_the_pool(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     let house = &job.get().house;

@@ -90,7 +90,7 @@ impl Keeper {
 pub(crate) fn fail(job: &Bound<'_, Job>, error: &PyErr) {
     let py = job.py();
     let now = clock::now();
-    job.get().record.begin(now);
+    job.get().begin(now);
     let exception = error.clone_ref(py).into_value(py).into_bound(py);
     let (state, outcome): (State, Outcome) = ending::judge(job, &exception, false);
     Job::end_running(job, state, outcome, now);

@@ -210,19 +210,33 @@ impl Room {
             let is_last = before.is_some() && desk.inside.is_empty();
             if is_last {
                 desk.idle_since = Some(Instant::now());
-                self.busy.store(false, Ordering::Release);
             }
             let host = desk.host.as_ref().filter(|_| is_last);
             (before, host.map(|host| host.clone_ref(py)))
         };
         drop(before);
-        let Some(host) = host else { return };
+        let Some(host) = host else {
+            self.is_at_rest();
+            return;
+        };
         if exit::is_ending() {
+            self.is_at_rest();
             exit::stay_out(py);
         }
         let host = host.bind(py);
         if let Err(error) = host.call_method0(pyo3::intern!(py, "rest")) {
             error.write_unraisable(py, Some(host));
+        }
+        // Not before: what it calls may let go of the interpreter (asyncio's debug mode reads files), and the exit must not
+        // come in between.
+        self.is_at_rest();
+    }
+
+    /// The exit need not wait for the loop, unless something has come.
+    fn is_at_rest(&self) {
+        let desk = self.desk.lock();
+        if desk.inside.is_empty() && desk.inbox.is_empty() {
+            self.busy.store(false, Ordering::Release);
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) fn begin<'py>(bound: &Bound<'py, Job>, errand: &Arc<Errand>) -> Began
         return Began::IsOver;
     };
     let is_ending = exit::is_ending() && Job::end_queued(bound, State::Cancelled);
-    if is_ending || !job.record.begin(clock::now()) {
+    if is_ending || !job.begin(clock::now()) {
         work.release(py);
         return Began::IsOver;
     }
@@ -159,9 +159,12 @@ pub(crate) fn end(py: Python<'_>, errand: &Arc<Errand>, finished: Finished) {
         .as_ref()
         .ok()
         .and_then(|context| context::enter(context).ok());
+    let has_begun = job.record.state() != State::Queued;
     Job::end_running(&bound, state, outcome, now);
-    // What never began does not stay queued, whatever went wrong.
-    Job::end_queued(&bound, State::Lost);
+    if !has_begun {
+        // What never began does not stay queued, whatever went wrong.
+        Job::end_queued(&bound, State::Lost);
+    }
     drop(inside);
 }
 
