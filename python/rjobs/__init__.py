@@ -5,7 +5,7 @@ In a notebook ``%load_ext rjobs``, then ``%job f(x)``; anywhere else ``jobs = rj
 
 from __future__ import annotations
 
-from rjobs._rjobs import Job, JobManager, __version__, current_job, kill_thread
+from rjobs._rjobs import Job, JobGroup, JobManager, __version__, current_job, kill_thread
 from rjobs._tools import get_chunks
 from rjobs.errors import JobError, JobKilled, JobTimeout, ManagerClosed, UnknownJob
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Job",
     "JobError",
+    "JobGroup",
     "JobKilled",
     "JobManager",
     "JobTimeout",

@@ -9,7 +9,9 @@
 pub mod clock;
 pub mod entrance;
 pub mod latch;
+pub mod muster;
 pub mod output;
+pub mod pace;
 pub mod pool;
 pub mod record;
 pub mod registry;
@@ -17,3 +19,4 @@ pub mod ring;
 pub mod state;
 pub mod sync;
 pub mod timers;
+pub mod window;

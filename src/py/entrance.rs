@@ -90,7 +90,7 @@ fn to_the_pool(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     }
 }
 
-fn recruit_for(job: &Bound<'_, Job>, house: &Arc<House>) -> PyResult<Option<PyErr>> {
+pub(crate) fn recruit_for(job: &Bound<'_, Job>, house: &Arc<House>) -> PyResult<Option<PyErr>> {
     match recruit(job.py(), house) {
         Recruited::Yes(result) => Ok(result.err()),
         Recruited::No(error) => {

@@ -134,11 +134,11 @@ fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
     let is_keeper = |job: u64| {
         keepers.iter().any(|keeper| {
             let keeper = keeper.get();
-            keeper.record.aim() == job && Arc::ptr_eq(&keeper.house, house)
+            keeper.record.owns(job) && Arc::ptr_eq(&keeper.house, house)
         })
     };
     for job in house.pool.take_queue() {
-        if is_ending() || !is_keeper(job.get().record.aim()) {
+        if is_ending() || !is_keeper(job.get().record.number()) {
             Job::end_queued(job.bind(py), State::Cancelled);
         } else {
             house.pool.put_back(job);

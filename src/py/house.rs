@@ -78,7 +78,6 @@ impl House {
     }
 
     /// The records of its manager, if that is alive.
-    #[expect(dead_code, reason = "for jobs that are made from jobs")]
     pub(crate) fn registry(&self) -> Option<Arc<Registry<Py<Job>>>> {
         self.registry.upgrade()
     }

@@ -9,6 +9,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
+use super::group::Group;
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
@@ -27,7 +28,7 @@ use crate::interrupt::{call, collector};
 /// One piece of work and its record: what `new`, `submit` and `%job` give.
 ///
 /// It is made by a manager only. Its methods may be called from any thread.
-#[pyclass(frozen, weakref, generic, module = "rjobs")]
+#[pyclass(frozen, subclass, weakref, generic, module = "rjobs")]
 #[derive(Debug)]
 pub struct Job {
     pub(crate) record: Record,
@@ -42,6 +43,8 @@ pub struct Job {
     pub(crate) stop_requested: AtomicBool,
     /// It is inside, and the pool does not know of it: it waits, or runs on something else than a worker.
     aside: AtomicBool,
+    /// It is a group: a function over many items, run by several workers.
+    pub(crate) group: OnceLock<Arc<Group>>,
     pub(crate) held: Mutex<Held>,
     pub(crate) output: OnceLock<Box<Output>>,
 }
@@ -97,6 +100,7 @@ impl Job {
             reported: AtomicBool::new(false),
             stop_requested: AtomicBool::new(false),
             aside: AtomicBool::new(false),
+            group: OnceLock::new(),
             held: Mutex::new(Held {
                 work: Some(work),
                 outcome: Outcome::None,
@@ -122,7 +126,6 @@ impl Job {
     }
 
     /// The entrance has counted it as beside the pool.
-    #[expect(dead_code, reason = "no job waits or runs beside the pool yet")]
     pub(crate) fn went_aside(&self) {
         self.aside.store(true, Ordering::Release);
     }
@@ -136,6 +139,9 @@ impl Job {
 
     /// The slot of the worker that runs it, or ran it last.
     pub(crate) fn slot(&self) -> Option<Arc<Slot>> {
+        if let Some(group) = self.group.get() {
+            return group.slot(&self.record);
+        }
         match &self.held.lock().runner {
             Some(Runner::Worker(slot)) => Some(Arc::clone(slot)),
             None => None,
@@ -207,6 +213,9 @@ impl Job {
         let job = me.get();
         if let Some(output) = job.output.get() {
             output.end();
+        }
+        if let Some(group) = job.group.get() {
+            group.has_ended(me.py());
         }
         let (callbacks, kills, is_linked) = {
             let mut held = job.held.lock();
@@ -285,6 +294,9 @@ impl Job {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // A lock that is taken just now belongs to a thread that is alive, and the job with it: not visiting only says so.
         visit.call(&self.label.name)?;
+        if let Some(group) = self.group.get() {
+            group.traverse(&visit)?;
+        }
         let Some(held) = self.held.try_lock() else {
             return Ok(());
         };
@@ -317,5 +329,8 @@ impl Job {
             },
         );
         drop(held);
+        if let Some(group) = self.group.get() {
+            group.clear();
+        }
     }
 }

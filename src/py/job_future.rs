@@ -17,6 +17,8 @@ impl Job {
         if self.is_over() {
             return Ok(true);
         }
+        self.is_awaited(py);
+        let _lent = self.lend(py)?;
         let latch = Latch::new(1);
         let waiter = Waiter::latch(&latch);
         if !self.record.watch(waiter.clone()) {
@@ -28,7 +30,10 @@ impl Job {
     }
 
     /// The exception that `get` raises; None for a job that is done.
-    fn trouble<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBaseException>>> {
+    pub(crate) fn trouble<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
         let outcome = self.held.lock().outcome.clone_ref(py);
         match (self.state(), outcome) {
             (State::Done, _) => Ok(None),
@@ -143,6 +148,7 @@ impl Job {
                 "add_done_callback needs a callable that takes the job",
             ));
         }
+        me.get().is_awaited(r#fn.py());
         let callback = r#fn.clone().unbind();
         let ended = me.get().with_extras(|extras| {
             // Under the lock that the end takes the callbacks under, so that none is missed or called twice.

@@ -97,6 +97,9 @@ impl Job {
         }
         job.stop_requested.store(true, Ordering::Release);
         job.stop_latch().open();
+        if let Some(group) = job.group.get() {
+            group.settle(me);
+        }
         if job.wait(py, patience)? {
             return Ok(true);
         }

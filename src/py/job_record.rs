@@ -241,7 +241,7 @@ impl Job {
     /// millisecond, so a value can be off by that much; it never exceeds `elapsed`.
     #[getter]
     fn cpu_time(&self) -> f64 {
-        let nanoseconds = if self.state() == State::Running {
+        let nanoseconds = if self.state() == State::Running && self.group.get().is_none() {
             let used = self.slot().and_then(|slot| slot.thread().clock.elsewhere());
             // While it runs, what is noted is the reading at its start.
             used.map_or(0, |used| used.saturating_sub(self.record.cpu()))
@@ -275,16 +275,23 @@ impl Job {
     /// or it caught the exception and went on.
     #[getter]
     fn kill_pending(&self) -> bool {
-        self.state() == State::Running
-            && self
-                .slot()
-                .is_some_and(|slot| slot.is_struck(self.record.aim()))
+        if self.state() != State::Running {
+            return false;
+        }
+        if let Some(group) = self.group.get() {
+            return group.is_struck(&self.record).0;
+        }
+        self.slot()
+            .is_some_and(|slot| slot.is_struck(self.record.aim()))
     }
 
     /// True while a pending kill cannot land, as far as was seen: the job is in native code that neither returns nor waits in
     /// a way that could be ended. The kill lands when that code returns.
     #[getter]
     fn in_native_code(&self) -> bool {
+        if let Some(group) = self.group.get() {
+            return self.kill_pending() && group.is_struck(&self.record).1;
+        }
         self.kill_pending() && self.slot().is_some_and(|slot| slot.is_native())
     }
 

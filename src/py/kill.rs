@@ -1,6 +1,6 @@
 //! Ending a job that runs: from outside, when its time is over, and a thread that is no job.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyBaseException, PyException, PySystemError, PyTypeError, PyValueError};
@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::errors::{JobKilled, JobTimeout};
+use super::group::{self, Group};
 use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
@@ -150,6 +151,8 @@ pub(crate) enum Alarm {
     Deadline(Deadline),
     /// A job that was struck is to end.
     Pursuit(Arc<House>, Box<Pursuit>),
+    /// Whether the workers of a group are held up.
+    Group(Arc<House>, Weak<Group>, group::Reason),
 }
 
 impl Alarm {
@@ -162,6 +165,7 @@ impl Alarm {
             Self::Pursuit(house, pursuit) => {
                 Python::try_attach(|py| step(py, &house, *pursuit));
             }
+            Self::Group(house, group, reason) => group::watch(&house, &group, reason),
         }
     }
 }
@@ -194,9 +198,6 @@ impl Job {
         if job.is_over() || Self::end_queued(me, State::Killed) {
             return Ok(());
         }
-        let Some(slot) = job.slot() else {
-            return Ok(());
-        };
         // Before the strike: the class outlives whatever the thread's state holds of it, and who reads the outcome finds it.
         let class = exc.clone().unbind();
         let known = job.with_extras(|extras| {
@@ -207,6 +208,12 @@ impl Job {
             None
         });
         drop(known);
+        if let Some(group) = job.group.get() {
+            return group.strike(me, exc);
+        }
+        let Some(slot) = job.slot() else {
+            return Ok(());
+        };
         if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.aim()) {
             slot.struck_itself();
             return Err(PyErr::from_type(

@@ -147,7 +147,12 @@ fn code_blueprint<'py>(
 }
 
 /// A whole number of at least `least`; one beyond what the machine counts is as good as the largest.
-fn count_of(name: &str, value: &Bound<'_, PyAny>, least: usize, wanted: &str) -> PyResult<usize> {
+pub(crate) fn count_of(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+    least: usize,
+    wanted: &str,
+) -> PyResult<usize> {
     let number = value.cast::<PyInt>().map_err(|_| {
         let kind = value
             .get_type()

@@ -60,7 +60,10 @@ fn wait_for(
         latch: Arc::clone(&latch),
         on_trouble,
     };
+    let mut lent = Vec::new();
     for job in jobs {
+        job.get().is_awaited(py);
+        lent.push(job.get().lend(py)?);
         if job.get().is_over() || !job.get().record.watch(waiter.clone()) {
             if on_trouble && job.get().record.state() != State::Done {
                 latch.open();
@@ -72,6 +75,7 @@ fn wait_for(
     for job in jobs {
         job.get().record.unwatch(&waiter);
     }
+    drop(lent);
     Ok(result?.is_some())
 }
 
@@ -191,6 +195,9 @@ impl JobManager {
         }
         if !wait {
             return Ok(());
+        }
+        for job in self.unfinished(py) {
+            job.get().is_awaited(py);
         }
         let patience = Patience::of(kill.then_some(5.0))?;
         if let Some(caller) =

@@ -20,6 +20,10 @@ impl ManagerView {
     pub(crate) const fn new(manager: Py<JobManager>, options: Options) -> Self {
         Self { manager, options }
     }
+
+    pub(crate) fn parts(&self) -> (&JobManager, &Options) {
+        (self.manager.get(), &self.options)
+    }
 }
 
 #[pymethods]
