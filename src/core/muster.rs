@@ -67,9 +67,9 @@ impl Muster {
         self.inside == 0 && self.coming == 0
     }
 
-    /// From here on each that comes asks for the next.
-    pub const fn spread(&mut self) {
-        self.spreads = true;
+    /// Whether from here on each that comes asks for the next.
+    pub const fn spread(&mut self, spreads: bool) {
+        self.spreads = spreads;
     }
 
     /// Whether each that comes asks for the next.

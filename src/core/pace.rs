@@ -13,18 +13,26 @@ const LARGEST: usize = 1 << 15;
 const LONG: Duration = Duration::from_micros(30);
 /// Items that take this long and do not compute for most of it wait for something.
 const WAITING: Duration = Duration::from_micros(5);
+/// So many such batches in a row are believed.
+const ENOUGH: usize = 2;
 
 /// The size of the next batch.
 #[derive(Debug)]
 pub struct Pace {
     fixed: Option<usize>,
     next: usize,
+    /// Batches in a row whose items took long. One alone means nothing: the system may have had its thread wait.
+    long: usize,
 }
 
 impl Pace {
     /// Batches that grow from 1, or of a fixed size.
     pub const fn new(fixed: Option<usize>) -> Self {
-        Self { fixed, next: 1 }
+        Self {
+            fixed,
+            next: 1,
+            long: 0,
+        }
     }
 
     /// How many items to take.
@@ -37,8 +45,8 @@ impl Pace {
         self.next = 1;
     }
 
-    /// A batch of `items` has ended that took `wall`, and computed for `cpu` of it. True when items take long enough that
-    /// another worker would help.
+    /// A batch of `items` has ended that took `wall`, and computed for `cpu` of it. True when items take so long that more
+    /// workers help.
     pub fn note(&mut self, items: usize, wall: Duration, cpu: Duration) -> bool {
         if items == 0 {
             return false;
@@ -46,7 +54,9 @@ impl Pace {
         let each = (wall / u32::try_from(items).unwrap_or(u32::MAX)).max(Duration::from_nanos(1));
         let fitting = usize::try_from(GOAL.as_nanos() / each.as_nanos()).unwrap_or(LARGEST);
         self.next = fitting.clamp(1, items.saturating_mul(GROWTH).min(LARGEST));
-        each >= LONG || (each >= WAITING && cpu < wall / 2)
+        let is_long = each >= LONG || (each >= WAITING && cpu < wall / 2);
+        self.long = if is_long { self.long + 1 } else { 0 };
+        self.long >= ENOUGH
     }
 }
 
@@ -104,18 +114,20 @@ mod test {
     #[test]
     fn who_waits_or_takes_long_wants_company_and_who_computes_a_little_does_not() {
         let us = Duration::from_micros;
-        let mut pace = Pace::new(None);
-        assert!(pace.note(1, us(50_000), us(20)), "a sleep");
-        assert!(pace.note(1, us(400), us(400)), "numpy");
+        let wants = |items, wall, cpu| {
+            let mut pace = Pace::new(None);
+            let first = pace.note(items, us(wall), us(cpu));
+            assert!(!first, "one batch means nothing");
+            pace.note(items, us(wall), us(cpu))
+        };
+        assert!(wants(1, 50_000, 20), "a sleep");
+        assert!(wants(1, 400, 400), "numpy");
+        assert!(wants(10, 100, 20), "a fast answer from elsewhere");
+        assert!(!wants(10_000, 1_000, 1_000), "a no-op");
         assert!(
-            pace.note(10, us(100), us(20)),
-            "a fast answer from elsewhere"
-        );
-        assert!(!pace.note(10_000, us(1_000), us(1_000)), "a no-op");
-        assert!(
-            !pace.note(10_000, us(9_000), us(1_000)),
+            !wants(10_000, 9_000, 1_000),
             "a no-op while others computed"
         );
-        assert!(!pace.note(0, us(0), us(0)));
+        assert!(!wants(0, 0, 0));
     }
 }

@@ -60,7 +60,7 @@ impl Job {
         }
     }
 
-    fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if let Some(exception) = self.trouble(py)? {
             return Err(PyErr::from_value(exception.into_any()));
         }

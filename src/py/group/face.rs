@@ -67,10 +67,11 @@ impl JobGroup {
         blocks::iterate(me.as_super(), false, Patience::from_object(timeout)?)
     }
 
-    /// Wait until every item is done, and return a new list of all results, in the order of the items.
+    /// Wait until every item is done, and return the list of all results, in the order of the items: the job's value, the same
+    /// list each time.
     ///
     /// Raises the exception of the first item that failed, as `list(Executor.map(...))` would; the others have run all the
-    /// same. With `return_exceptions=True` exceptions stand in the places of the results that they are instead of. Raises what the
+    /// same. With `return_exceptions=True` it is a new list, with exceptions in the places of the results that are missing. Raises what the
     /// iterable raised, `JobKilled` when the group was killed, and the builtin `TimeoutError` when `timeout` seconds (None: no
     /// limit) pass first. With a `buffersize`, results that were taken before are not among them. Blocks; Ctrl-C raises
     /// `KeyboardInterrupt` within 100 ms.
@@ -91,6 +92,9 @@ impl JobGroup {
             && let Some(exception) = job.trouble(py)?
         {
             return Err(PyErr::from_value(exception.into_any()));
+        }
+        if job.state() == State::Done {
+            return Ok(job.value(py)?.into_bound(py).cast_into::<PyList>()?);
         }
         group.gathered(py)
     }

@@ -11,7 +11,10 @@ use super::{Group, Inner};
 use crate::core::clock::{self, Tick};
 
 /// A batch that has run for less is not robbed: it is about to be done.
-const UNDISTURBED: Duration = Duration::from_micros(500);
+const UNDISTURBED: Duration = Duration::from_millis(2);
+/// The same of many items, which were fast so far: its thread may be waiting for its turn.
+const UNDISTURBED_IF_MANY: Duration = Duration::from_millis(8);
+const MANY: usize = 100;
 
 /// A batch that a worker runs now.
 #[derive(Debug)]
@@ -25,8 +28,6 @@ pub(super) struct Flight {
     pub(super) list: Py<PyList>,
     pub(super) first: usize,
     pub(super) began: Tick,
-    /// An alarm saw it before.
-    pub(super) was_seen: bool,
     /// It was robbed, and has nothing left but what is run.
     pub(super) is_bare: bool,
 }
@@ -39,9 +40,18 @@ impl Flight {
         (self.first + all).saturating_sub(self.start)
     }
 
+    /// Whether it runs for longer than it was to.
+    pub(super) fn is_held_up(&self) -> bool {
+        let age = Duration::from_nanos(clock::now().saturating_sub(self.began));
+        age > if self.count > MANY {
+            UNDISTURBED_IF_MANY
+        } else {
+            UNDISTURBED
+        }
+    }
+
     pub(super) fn may_be_robbed(&self) -> bool {
-        let age = clock::now().saturating_sub(self.began);
-        self.count > 1 && !self.is_bare && Duration::from_nanos(age) > UNDISTURBED
+        self.count > 1 && !self.is_bare && self.is_held_up()
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -81,9 +91,8 @@ impl Group {
             };
             let done = inner.publish(py, at);
             let flight = inner.flights.swap_remove(at);
-            if inner.pace.note(done, wall, cpu) {
-                inner.muster.spread();
-            }
+            let is_long = inner.pace.note(done, wall, cpu);
+            inner.muster.spread(is_long);
             self.tell(inner);
             flight
         };

@@ -211,7 +211,6 @@ impl Shift<'_> {
             list: list.clone().unbind(),
             first,
             began,
-            was_seen: false,
             is_bare: false,
         });
         group.watch_over(&job.house);

@@ -228,7 +228,7 @@ impl Group {
         inner.pieces.insert(at, piece);
         inner.robbers -= 1;
         inner.pace.start_over();
-        inner.muster.spread();
+        inner.muster.spread(true);
     }
 }
 

@@ -9,6 +9,7 @@ use super::super::house::House;
 use super::super::job::Job;
 use super::super::kill::Alarm;
 use super::super::recruit::{Recruited, recruit};
+use super::flight::Flight;
 use super::{Group, Inner};
 use crate::core::clock;
 use crate::core::pool::{Admission, Closed};
@@ -213,17 +214,15 @@ pub(crate) fn watch(house: &Arc<House>, group: &Weak<Group>, reason: Reason) {
     let sends = {
         let mut guard = group.inner.lock();
         let inner = &mut *guard;
-        let mut is_held_up = false;
-        for flight in &mut inner.flights {
-            is_held_up |= std::mem::replace(&mut flight.was_seen, true);
-        }
+        // One that gets on takes what there is soon, and robs the others.
+        let is_held_up = inner.flights.iter().all(Flight::is_held_up);
         let goes_on = !inner.is_over
             && inner.muster.has_room()
             && !inner.flights.is_empty()
             && inner.has_work();
         inner.is_watched = goes_on;
         if goes_on && is_held_up {
-            inner.muster.spread();
+            inner.muster.spread(true);
         }
         goes_on && is_held_up
     };
