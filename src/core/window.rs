@@ -76,6 +76,11 @@ impl Window {
         self.begun += items;
     }
 
+    /// So many of these were not there.
+    pub const fn give_back(&mut self, items: usize) {
+        self.begun -= items;
+    }
+
     /// Items that were begun.
     pub const fn begun(&self) -> usize {
         self.begun

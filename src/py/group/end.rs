@@ -132,7 +132,8 @@ impl Group {
         let (py, job) = (me.py(), me.get());
         let (trouble, is_killed) = {
             let inner = self.inner.lock();
-            let is_unfinished = !inner.is_dry();
+            // A batch may have been given up before it began.
+            let is_unfinished = !inner.is_dry() || inner.results.count < inner.window.begun();
             let is_killed = inner.killed_by.is_some() || (is_unfinished && self.is_closed(job));
             let raised = if is_killed {
                 inner.killed_by.as_ref()

@@ -91,6 +91,10 @@ pub(super) enum Next<'py> {
 impl Results {
     /// The list with the segment that begins at `first` has grown to `len`.
     pub(super) fn publish(&mut self, py: Python<'_>, first: usize, list: &Py<PyList>, len: usize) {
+        if len == 0 {
+            // Robbed before its first item began: that one's result may come in another list.
+            return;
+        }
         let segment = self.segments.entry(first).or_insert_with(|| Segment {
             list: list.clone_ref(py),
             len: 0,

@@ -164,7 +164,7 @@ impl Group {
         // A list can have become shorter since.
         let got = slice.len()?;
         if got < count {
-            self.falls_short(start + got);
+            self.falls_short(start + got, count - got);
         }
         Ok(Claim::Run(Batch {
             start,
@@ -174,11 +174,12 @@ impl Group {
     }
 
     /// There are fewer items than there were to be.
-    fn falls_short(&self, total: usize) {
+    fn falls_short(&self, total: usize, missing: usize) {
         let mut inner = self.inner.lock();
         if let Source::Slices { end, .. } = &mut inner.source {
             *end = (*end).min(total);
         }
+        inner.window.give_back(missing);
         inner.total = Some(inner.total.map_or(total, |known| known.min(total)));
     }
 
