@@ -2,9 +2,9 @@
 
 Half of it is a million no-ops, so that what is measured is the machinery: `JobManager.map(...).results()` and
 `list(JobManager.map(...))` beside `multiprocessing.dummy.Pool.map` and a plain list comprehension, eight workers
-everywhere, once over a list and once over a range. `ThreadPoolExecutor.map` gets fewer items, and its time is scaled up.
-The other half is a thousand items that wait 50 ms each, with a hundred workers, beside the 0.5 s that is the ideal. Rounds
-are interleaved, so that a slow moment of the machine hits all alike; medians are shown.
+everywhere, once over a list and once over a range. `ThreadPoolExecutor.map` gets fewer items, and its time is scaled.
+The other half is a thousand items that wait 50 ms each, with a hundred workers, beside the 0.5 s that is the ideal.
+Rounds are interleaved, so that a slow moment of the machine hits all alike; medians and the best rounds are shown.
 
     python benches/map.py [--items 1000000] [--rounds 9]
 """
@@ -91,7 +91,8 @@ def main() -> None:
         with rjobs.JobManager(max_workers=SLEEPERS) as manager:
             waits.append(timed(manager.map(time.sleep, [SLEEP] * SLEEPS).results))
     middle = statistics.median(waits)
-    print(f"{SLEEPS} waits of {SLEEP * 1e3:.0f} ms, {SLEEPERS} workers: {middle:.3f} s, {middle / ideal:.2f} of the ideal")
+    waits_of = f"{SLEEPS} waits of {SLEEP * 1e3:.0f} ms, {SLEEPERS} workers"
+    print(f"{waits_of}: {middle:.3f} s, {middle / ideal:.2f} of the ideal")
 
 
 if __name__ == "__main__":

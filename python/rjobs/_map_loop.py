@@ -1,7 +1,7 @@
 """The loops that run the items of a group: in Python, since CPython calls Python functions at its cheapest from there.
 
-Each appends to ``out`` as it goes. So ``len(out)`` tells which item raised, and called again with the same iterator it goes
-on with the next. Loaded with the first ``map``: no worker imports.
+Each appends to ``out`` as it goes. So ``len(out)`` tells which item raised, and called again with the same iterator it
+goes on with the next. Loaded with the first ``map``: no worker imports.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _IS_COROUTINE = 0x80  # inspect.CO_COROUTINE
 def run(fn: Callable[[Any], Any], items: Iterator[Any], out: list[Any]) -> None:
     """``fn(item)`` of each."""
     for item in items:
-        out.append(fn(item))
+        out.append(fn(item))  # noqa: PERF401  what there is must stay when one raises
 
 
 def run_star(fn: Callable[..., Any], items: Iterator[Iterable[Any]], out: list[Any]) -> None:
     """``fn(*item)`` of each."""
     for item in items:
-        out.append(fn(*item))
+        out.append(fn(*item))  # noqa: PERF401  as above
 
 
 def run_async(fn: Callable[[Any], Any], items: Iterator[Any], out: list[Any]) -> None:
@@ -40,7 +40,7 @@ def run_async(fn: Callable[[Any], Any], items: Iterator[Any], out: list[Any]) ->
     from rjobs._coroutines import run_coroutine  # noqa: PLC0415  loaded when the group was made
 
     for item in items:
-        out.append(run_coroutine(fn(item)))
+        out.append(run_coroutine(fn(item)))  # noqa: PERF401  as above
 
 
 def run_async_star(fn: Callable[..., Any], items: Iterator[Iterable[Any]], out: list[Any]) -> None:
@@ -48,7 +48,7 @@ def run_async_star(fn: Callable[..., Any], items: Iterator[Iterable[Any]], out: 
     from rjobs._coroutines import run_coroutine  # noqa: PLC0415  loaded when the group was made
 
     for item in items:
-        out.append(run_coroutine(fn(*item)))
+        out.append(run_coroutine(fn(*item)))  # noqa: PERF401  as above
 
 
 def is_async(fn: object) -> bool:
@@ -72,7 +72,7 @@ def pull(items: Iterator[Any], most: int, out: list[Any]) -> bool:
 
 
 def trim(exception: BaseException) -> None:
-    """Cut the frames that are ours off a traceback, and let go of what they hold: the items and results of the batch."""
+    """Cut the frames that are ours off a traceback, and let go of what they hold: the items and results of a batch."""
     from rjobs._near import trim  # noqa: PLC0415  loaded with the first manager
 
     traceback = exception.__traceback__

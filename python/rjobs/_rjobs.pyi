@@ -6,10 +6,11 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import datetime
 from types import CodeType, TracebackType
-from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, final
+from typing import Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, final, overload
 
 from typing_extensions import Buffer, disjoint_base
 
+from rjobs._progress import Progress
 from rjobs._record import Waited
 
 _T = TypeVar("_T")
@@ -19,7 +20,7 @@ _P = ParamSpec("_P")
 __version__: str
 _current: ContextVar[Job[Any] | None]
 
-@final
+@disjoint_base
 class Job(Generic[_T_co]):
     stat_created: ClassVar[str]
     stat_created_c: ClassVar[int]
@@ -120,6 +121,25 @@ class Job(Generic[_T_co]):
     def __await__(self) -> Generator[Any, None, _T_co]: ...
     def __class_getitem__(cls, key: Any) -> Any: ...
 
+@final
+class JobGroup(Job[list[_T]]):
+    def __iter__(self) -> Iterator[_T]: ...
+    def as_completed(self, timeout: float | None = None) -> Iterator[_T]: ...
+    @overload
+    def results(self, timeout: float | None = None, *, return_exceptions: Literal[False] = False) -> list[_T]: ...
+    @overload
+    def results(
+        self, timeout: float | None = None, *, return_exceptions: Literal[True]
+    ) -> list[_T | BaseException]: ...
+    @property
+    def errors(self) -> dict[int, BaseException]: ...
+    @property
+    def progress(self) -> Progress: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def retry_failed(self) -> JobGroup[_T]: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+
 @disjoint_base
 class JobManager:
     def __new__(
@@ -152,6 +172,27 @@ class JobManager:
         **options: Any,
     ) -> Job[Any]: ...
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Job[_T]: ...
+    def map(
+        self,
+        fn: Callable[..., _T],
+        /,
+        *iterables: Iterable[Any],
+        workers: int | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        buffersize: int | None = None,
+    ) -> JobGroup[_T]: ...
+    def starmap(
+        self,
+        fn: Callable[..., _T],
+        iterable: Iterable[Iterable[Any]],
+        /,
+        *,
+        workers: int | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        buffersize: int | None = None,
+    ) -> JobGroup[_T]: ...
     def options(self, **options: Any) -> ManagerView: ...
     def status(self, verbose: object = None) -> None: ...
     def _status_new(self) -> bool: ...
@@ -213,6 +254,27 @@ class ManagerView:
         **options: Any,
     ) -> Job[Any]: ...
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Job[_T]: ...
+    def map(
+        self,
+        fn: Callable[..., _T],
+        /,
+        *iterables: Iterable[Any],
+        workers: int | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        buffersize: int | None = None,
+    ) -> JobGroup[_T]: ...
+    def starmap(
+        self,
+        fn: Callable[..., _T],
+        iterable: Iterable[Iterable[Any]],
+        /,
+        *,
+        workers: int | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        buffersize: int | None = None,
+    ) -> JobGroup[_T]: ...
     def options(self, **options: Any) -> ManagerView: ...
 
 @final
@@ -225,6 +287,21 @@ class Worker:
 class AsCompleted(Iterator[Job[Any]]):
     def __iter__(self) -> Self: ...
     def __next__(self) -> Job[Any]: ...
+
+@final
+class Blocks(Iterator[Any]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+@final
+class Waiting(Iterator[Any]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+@final
+class Shared(Iterator[Any]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
 
 @final
 class Follow(Iterator[str]):

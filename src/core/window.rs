@@ -52,12 +52,11 @@ impl Window {
         let waits = self.begun.saturating_sub(self.taken);
         match self.rule {
             _ if self.is_lifted => usize::MAX,
-            Rule::Free => usize::MAX,
             Rule::Buffer(most) => most.saturating_sub(waits),
             Rule::Consumer if self.has_consumer || self.is_young(now) => {
                 AHEAD.saturating_sub(waits)
             }
-            Rule::Consumer => usize::MAX,
+            Rule::Free | Rule::Consumer => usize::MAX,
         }
     }
 

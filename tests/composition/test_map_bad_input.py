@@ -165,10 +165,10 @@ def test_an_iterable_that_hangs_is_ended_by_a_kill(manager):
 
 def test_a_list_that_changes_meanwhile_does_no_harm(manager):
     items = list(range(1000))
-    group = manager.map(lambda item: items.append(item), items, chunksize=10)
+    group = manager.map(items.append, items, chunksize=10)
     assert len(group.results(10)) == 1000
     items = list(range(1000))
-    group = manager.map(lambda item: items.clear(), items, chunksize=10, workers=1)
+    group = manager.map(lambda _: items.clear(), items, chunksize=10, workers=1)
     assert group.wait(10)
     assert group.state == "done"
     assert len(group.results()) == len(group) == group.progress.done == 10

@@ -1,5 +1,6 @@
 """Groups under races: no item is run twice or lost, whatever is slow, fails, is robbed or killed meanwhile."""
 
+import contextlib
 import itertools
 import random
 import sys
@@ -134,8 +135,8 @@ def test_a_group_killed_while_it_is_iterated(eight, switching):
         killer.start()
         seen = []
         with pytest.raises(rjobs.JobKilled):
-            for result in group:
-                seen.append(result)
+            # What came before the exception stays in the list.
+            seen.extend(group)
         killer.join()
         assert group.state == "killed"
         # Kill returns when all that ran has ended: nothing begins any more.
@@ -181,10 +182,8 @@ def test_stop_and_kill_and_the_end_may_come_together(eight, switching):
         threads = [threading.Thread(target=group.kill), threading.Thread(target=lambda group=group: group.stop(0))]
         for thread in threads:
             thread.start()
-        try:
+        with contextlib.suppress(rjobs.JobKilled):
             end()
-        except rjobs.JobKilled:
-            pass
         for thread in threads:
             thread.join(10)
         assert group.wait(10)

@@ -10,6 +10,7 @@ pub(crate) mod face;
 mod flight;
 pub(crate) mod items;
 mod make;
+mod map;
 mod results;
 mod shift;
 mod source;
@@ -71,6 +72,10 @@ pub(crate) struct Group {
 
 /// What changes, under one lock. No Python code runs under it, and nothing of Python's is dropped.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own: they do not make one state"
+)]
 struct Inner {
     function: Option<Py<PyAny>>,
     source: Source,

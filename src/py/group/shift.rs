@@ -112,9 +112,7 @@ impl Shift<'_> {
         let claim = match group.claim(py, most) {
             Ok(claim) => claim,
             Err(error) => {
-                group.fail(Raised::new(
-                    error.value(py).as_any().cast().unwrap_or(&error.value(py)),
-                ));
+                group.fail(Raised::new(&error.into_value(py).into_bound(py)));
                 return Went::Home;
             }
         };
