@@ -39,24 +39,6 @@ class Gate:
             self.changed.notify_all()
 
 
-def odd_fails(item):
-    if item % 2:
-        raise ValueError(item)
-    return item
-
-
-def drained(iterator):
-    """Everything an iterator gives and raises."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(iterator))
-        except StopIteration:
-            return seen
-        except Exception as error:
-            seen.append(error)
-
-
 @pytest.mark.parametrize(
     "items",
     [
