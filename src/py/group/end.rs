@@ -119,6 +119,7 @@ impl Group {
                 && inner.flights.is_empty()
                 && !inner.is_pulling
                 && inner.robbers == 0
+                && inner.boarding == 0
                 && (inner.is_dry() || self.is_closed(job));
             inner.is_over |= ends;
             ends

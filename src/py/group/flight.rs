@@ -75,6 +75,7 @@ impl Group {
     /// A batch begins; its number.
     pub(super) fn take_off(&self, mut flight: Flight) -> u64 {
         let mut inner = self.inner.lock();
+        inner.boarding -= 1;
         inner.flights_begun += 1;
         flight.number = inner.flights_begun;
         inner.flights.push(flight);

@@ -151,6 +151,7 @@ impl Group {
             window: Window::new(rule),
             pace: Pace::new(manner.chunksize),
             slots: Vec::new(),
+            boarding: 0,
             robbers: 0,
             is_pulling: false,
             total,

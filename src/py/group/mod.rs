@@ -90,6 +90,8 @@ struct Inner {
     pace: Pace,
     /// The workers that are here.
     slots: Vec<Arc<Slot>>,
+    /// Batches that were claimed, and are not among those that run yet.
+    boarding: usize,
     /// Workers that take the rest of another one's batch just now.
     robbers: usize,
     /// A worker is in the code of the iterator.

@@ -113,6 +113,7 @@ impl Group {
                 let items = piece.items.clone_ref(py).into_bound(py);
                 piece.start += count;
                 piece.from += count;
+                inner.boarding += 1;
                 // The clone is another reference: nothing is deallocated here.
                 let done = if piece.from == piece.to {
                     inner.pieces.pop_front()
@@ -138,6 +139,7 @@ impl Group {
                         let start = *next;
                         *next += count;
                         inner.window.begin(count);
+                        inner.boarding += 1;
                         (start, count, items.clone_ref(py).into_bound(py), start)
                     }
                     Source::Iterator { iterator, .. } if !inner.is_pulling => {
@@ -160,17 +162,31 @@ impl Group {
                 }
             }
         };
-        let slice = slice(&items, from, from + count)?;
+        let batch = Self::cut(&items, from, count);
+        let got = batch.as_ref().map_or(0, |(got, _)| *got);
         // A list can have become shorter since.
-        let got = slice.len()?;
         if got < count {
             self.falls_short(start + got, count - got);
         }
+        if got == 0 {
+            self.inner.lock().boarding -= 1;
+        }
+        let (count, items) = batch?;
         Ok(Claim::Run(Batch {
             start,
-            count: got,
-            items: Items::of(slice)?,
+            count,
+            items,
         }))
+    }
+
+    fn cut<'py>(
+        items: &Bound<'py, PyAny>,
+        from: usize,
+        count: usize,
+    ) -> PyResult<(usize, Items<'py>)> {
+        let slice = slice(items, from, from + count)?;
+        let got = slice.len()?;
+        Ok((got, Items::of(slice)?))
     }
 
     /// There are fewer items than there were to be.
