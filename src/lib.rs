@@ -22,6 +22,12 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::follow::Follow;
     #[pymodule_export]
+    use crate::py::group::blocks::{Blocks, Waiting};
+    #[pymodule_export]
+    use crate::py::group::face::JobGroup;
+    #[pymodule_export]
+    use crate::py::group::items::Shared;
+    #[pymodule_export]
     use crate::py::held::call_held;
     #[pymodule_export]
     use crate::py::job::Job;

@@ -6,7 +6,7 @@ In a notebook ``%load_ext rjobs``, then ``%job f(x)``; anywhere else ``jobs = rj
 from __future__ import annotations
 
 from rjobs._progress import track
-from rjobs._rjobs import Job, JobManager, __version__, current_job, kill_thread
+from rjobs._rjobs import Job, JobGroup, JobManager, __version__, current_job, kill_thread
 from rjobs._tools import get_chunks
 from rjobs.errors import (
     JobError,
@@ -34,6 +34,7 @@ __all__ = [
     "Job",
     "JobError",
     "JobExpired",
+    "JobGroup",
     "JobKilled",
     "JobManager",
     "JobSkipped",

@@ -9,10 +9,11 @@ from datetime import datetime
 from os import PathLike
 from subprocess import CompletedProcess
 from types import CodeType, TracebackType
-from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeAlias, TypeVar, final, overload
+from typing import Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer, disjoint_base
 
+from rjobs._progress import Progress
 from rjobs._record import Waited
 
 _T = TypeVar("_T")
@@ -25,7 +26,7 @@ _Command: TypeAlias = str | list[str] | list[_Path] | tuple[_Path, ...]
 __version__: str
 _current: ContextVar[Job[Any] | None]
 
-@final
+@disjoint_base
 class Job(Generic[_T_co]):
     stat_created: ClassVar[str]
     stat_created_c: ClassVar[int]
@@ -148,6 +149,25 @@ class Job(Generic[_T_co]):
     def __await__(self) -> Generator[Any, None, _T_co]: ...
     def __class_getitem__(cls, key: Any) -> Any: ...
 
+@final
+class JobGroup(Job[list[_T]]):
+    def __iter__(self) -> Iterator[_T]: ...
+    def as_completed(self, timeout: float | None = None) -> Iterator[_T]: ...
+    @overload
+    def results(self, timeout: float | None = None, *, return_exceptions: Literal[False] = False) -> list[_T]: ...
+    @overload
+    def results(
+        self, timeout: float | None = None, *, return_exceptions: Literal[True]
+    ) -> list[_T | BaseException]: ...
+    @property
+    def errors(self) -> dict[int, BaseException]: ...
+    @property
+    def progress(self) -> Progress: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def retry_failed(self) -> JobGroup[_T]: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+
 @disjoint_base
 class JobManager:
     def __new__(
@@ -211,6 +231,27 @@ class JobManager:
         check: bool,
         options: Mapping[str, Any] | None = None,
     ) -> Job[CompletedProcess[str]]: ...
+    def map(
+        self,
+        fn: Callable[..., _T],
+        /,
+        *iterables: Iterable[Any],
+        workers: int | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        buffersize: int | None = None,
+    ) -> JobGroup[_T]: ...
+    def starmap(
+        self,
+        fn: Callable[..., _T],
+        iterable: Iterable[Iterable[Any]],
+        /,
+        *,
+        workers: int | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        buffersize: int | None = None,
+    ) -> JobGroup[_T]: ...
     def options(self, **options: Any) -> ManagerView: ...
     def every(self, seconds: float, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Job[_T]: ...
     def chain(self, *steps: Callable[..., Any]) -> Job[Any]: ...
@@ -299,6 +340,27 @@ class ManagerView:
         encoding: None,
         **options: Any,
     ) -> Job[CompletedProcess[bytes]]: ...
+    def map(
+        self,
+        fn: Callable[..., _T],
+        /,
+        *iterables: Iterable[Any],
+        workers: int | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        buffersize: int | None = None,
+    ) -> JobGroup[_T]: ...
+    def starmap(
+        self,
+        fn: Callable[..., _T],
+        iterable: Iterable[Iterable[Any]],
+        /,
+        *,
+        workers: int | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        buffersize: int | None = None,
+    ) -> JobGroup[_T]: ...
     def options(self, **options: Any) -> ManagerView: ...
     def every(self, seconds: float, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Job[_T]: ...
     def chain(self, *steps: Callable[..., Any]) -> Job[Any]: ...
@@ -372,6 +434,19 @@ class ProgressBar:
         self, done: float, total: float | None = None, desc: str | None = None, unit: str | None = None
     ) -> None: ...
     def close(self) -> None: ...
+class Blocks(Iterator[Any]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+@final
+class Waiting(Iterator[Any]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+@final
+class Shared(Iterator[Any]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
 
 @final
 class Follow(Iterator[str]):

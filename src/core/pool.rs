@@ -87,6 +87,11 @@ impl<T> Pool<T> {
         self.crew.lock().workers
     }
 
+    /// Work that no worker has taken yet.
+    pub fn queued(&self) -> usize {
+        self.crew.lock().queue.len()
+    }
+
     /// True once `close` was called.
     pub fn is_closed(&self) -> bool {
         self.crew.lock().closed

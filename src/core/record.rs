@@ -8,6 +8,9 @@ use super::clock::{self, Tick};
 use super::latch::Waiter;
 use super::state::State;
 
+/// The bits of an aim that say which job; those above say which run or part of it.
+const NUMBER_BITS: u32 = 40;
+
 /// The core's part of a job. Its state changes only through [`Record::transition`].
 #[derive(Debug)]
 pub struct Record {
@@ -49,7 +52,17 @@ impl Record {
 
     /// What a strike is bound to: this job, and this run of it.
     pub fn aim(&self) -> u64 {
-        self.number | (u64::from(self.runs()) << 40)
+        self.number | (u64::from(self.runs()) << NUMBER_BITS)
+    }
+
+    /// What a strike is bound to that is meant for one part of this job: its item of a group, by a number of its own.
+    pub fn aim_of_part(&self, part: u64) -> u64 {
+        self.number | ((part & 0xFF_FFFF) << NUMBER_BITS)
+    }
+
+    /// Whether a strike that is bound to this is one at this job, or a part or a run of it.
+    pub fn owns(&self, aim: u64) -> bool {
+        aim & ((1 << NUMBER_BITS) - 1) == self.number
     }
 
     /// Its state. `Acquire`: who sees a terminal state sees the outcome that was stored before it.

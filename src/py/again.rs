@@ -7,9 +7,9 @@ use ::log::Level;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
+use super::alarm::Alarm;
 use super::entrance::runs_in_the_pool;
 use super::job::Job;
-use super::kill::Alarm;
 use super::outcome::Outcome;
 use super::plan::{Plan, Stage};
 use super::{errors, exit, gates, held, log, shim};

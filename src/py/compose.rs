@@ -256,7 +256,7 @@ impl Job {
     }
 
     /// The options it was made with, as far as they are for each of its kind: not the jobs that it came after.
-    fn its_options(&self, py: Python<'_>) -> Options {
+    pub(crate) fn its_options(&self, py: Python<'_>) -> Options {
         let mut options = Options {
             name: self.given_name.clone(),
             timeout: self.timeout,
@@ -314,6 +314,12 @@ impl Job {
         if !job.is_over() {
             return Err(JobError::new_err(format!(
                 "{} has not ended: retry() runs again what failed or was ended",
+                job.title(py)
+            )));
+        }
+        if job.group.get().is_some() {
+            return Err(JobError::new_err(format!(
+                "{} is a group: retry_failed() runs the items again that failed",
                 job.title(py)
             )));
         }

@@ -16,7 +16,7 @@ use super::outcome::Outcome;
 use super::recruit::{Recruited, recruit};
 use super::wait::{self, Patience};
 use super::work::{Label, Work};
-use super::{errand, errors, exit, gates, held, shim};
+use super::{errand, errors, exit, gates, group, held, shim};
 use crate::core::backlog::Backlog;
 use crate::core::clock;
 use crate::core::pool::{Admission, Closed};
@@ -253,6 +253,12 @@ fn make_room(
 /// Hand a job that nothing holds back to what runs it. An error says that nothing will run it; an exception that comes with
 /// success (Ctrl-C) came out of the starting of a worker, and is to be passed on.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
+    if job.get().group.get().is_some() {
+        // Counted as beside the pool by itself, until it has ended.
+        let launched = group::make::launch(job)?;
+        job.get().come_back();
+        return Ok(launched);
+    }
     if let Some(order) = errand::order_of(job.get()) {
         return errand::start(job, order);
     }
@@ -282,7 +288,7 @@ fn to_the_pool(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     }
 }
 
-fn recruit_for(job: &Bound<'_, Job>, house: &Arc<House>) -> PyResult<Option<PyErr>> {
+pub(crate) fn recruit_for(job: &Bound<'_, Job>, house: &Arc<House>) -> PyResult<Option<PyErr>> {
     match recruit(job.py(), house) {
         Recruited::Yes(result) => Ok(result.err()),
         Recruited::No(error) => {

@@ -150,7 +150,7 @@ fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
     let is_keeper = |job: u64| {
         KEEPERS.lock().values().any(|keeper| {
             let keeper = keeper.get();
-            keeper.record.aim() == job && Arc::ptr_eq(&keeper.house, house)
+            keeper.record.owns(job) && Arc::ptr_eq(&keeper.house, house)
         })
     };
     for (job, rank) in house.pool.take_queue() {

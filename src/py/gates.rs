@@ -13,11 +13,11 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use super::alarm::Alarm;
 use super::entrance::launch;
 use super::errors;
 use super::house::House;
 use super::job::Job;
-use super::kill::Alarm;
 use super::outcome::Outcome;
 use super::plan::{Plan, Stage};
 use crate::core::limits::Released;

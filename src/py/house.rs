@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use super::alarm::Alarm;
 use super::errors;
 use super::event_loop::room::Room;
 use super::job::Job;
-use super::kill::Alarm;
 use crate::core::backlog::Backlog;
 use crate::core::entrance::Entrance;
 use crate::core::limits::Limits;

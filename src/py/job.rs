@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
 
 use super::event_loop::errand::Errand;
+use super::group::Group;
 use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
@@ -29,7 +30,7 @@ use crate::interrupt::slot::Slot;
 /// One piece of work and its record: what `new`, `submit` and `%job` give.
 ///
 /// It is made by a manager only. Its methods may be called from any thread.
-#[pyclass(frozen, weakref, generic, module = "rjobs")]
+#[pyclass(frozen, subclass, weakref, generic, module = "rjobs")]
 #[derive(Debug)]
 pub struct Job {
     pub(crate) record: Record,
@@ -50,6 +51,8 @@ pub struct Job {
     /// How often the entrance counts it as beside the pool: it waits, or runs on something else than a worker. Twice while who
     /// launched it has not yet said so, and its first run is over.
     aside: AtomicU32,
+    /// It is a group: a function over many items, run by several workers.
+    pub(crate) group: OnceLock<Arc<Group>>,
     pub(crate) held: Mutex<Held>,
     pub(crate) output: OnceLock<Box<Output>>,
 }
@@ -144,6 +147,7 @@ impl Job {
             reported: AtomicBool::new(false),
             stop_requested: AtomicBool::new(false),
             aside: AtomicU32::new(0),
+            group: OnceLock::new(),
             held: Mutex::new(Held {
                 work: Some(work),
                 outcome: Outcome::None,
@@ -218,6 +222,9 @@ impl Job {
 
     /// The slot of the thread that runs it, or ran it last.
     pub(crate) fn slot(&self) -> Option<Arc<Slot>> {
+        if let Some(group) = self.group.get() {
+            return group.slot(&self.record);
+        }
         match &self.held.lock().runner {
             Some(Runner::Worker(slot)) => Some(Arc::clone(slot)),
             Some(Runner::Task(errand)) => errand.slot().cloned(),
@@ -299,6 +306,9 @@ impl Job {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // A lock that is taken just now belongs to a thread that is alive, and the job with it: not visiting only says so.
         visit.call(&self.label.name)?;
+        if let Some(group) = self.group.get() {
+            group.traverse(&visit)?;
+        }
         let Some(held) = self.held.try_lock() else {
             return Ok(());
         };
@@ -349,5 +359,8 @@ impl Job {
             .and_then(|extras| extras.stream.clone());
         drop(stream.map(|stream| stream.clear()));
         drop(held);
+        if let Some(group) = self.group.get() {
+            group.clear();
+        }
     }
 }

@@ -66,6 +66,9 @@ impl Job {
         if let Some(output) = job.output.get() {
             output.end();
         }
+        if let Some(group) = job.group.get() {
+            group.has_ended(me.py());
+        }
         if let Some(plan) = &job.plan {
             gates::leave_limits(me, plan);
             again::forget_alarms(me.py(), job);

@@ -20,6 +20,8 @@ impl Job {
         if self.is_over() {
             return Ok(true);
         }
+        self.now_awaited(py);
+        let _lent = self.lend(py)?;
         let latch = Latch::new(1);
         let waiter = Waiter::latch(&latch);
         if !self.watch(py, waiter.clone()) {
@@ -71,7 +73,10 @@ impl Job {
     }
 
     /// The exception that `get` raises; None for a job that is done.
-    fn trouble<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBaseException>>> {
+    pub(crate) fn trouble<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
         let outcome = self.held.lock().outcome.clone_ref(py);
         match (self.state(), outcome) {
             (State::Done, _) => Ok(None),
@@ -104,8 +109,7 @@ impl Job {
         }
     }
 
-    /// What `get` returns or raises, once it has ended.
-    pub(super) fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if let Some(exception) = self.trouble(py)? {
             return Err(PyErr::from_value(exception.into_any()));
         }
@@ -195,6 +199,7 @@ impl Job {
                 "add_done_callback needs a callable that takes the job",
             ));
         }
+        me.get().now_awaited(r#fn.py());
         let callback = r#fn.clone().unbind();
         let ended = me.get().with_extras(|extras| {
             // Under the lock that the end takes the callbacks under, so that none is missed or called twice.

@@ -127,6 +127,9 @@ impl Job {
         if let Some(command) = job.command() {
             desk::ask(&command, Wish::Stop);
         }
+        if let Some(group) = job.group.get() {
+            group.settle(me);
+        }
         if job.wait(py, patience)? {
             return Ok(true);
         }

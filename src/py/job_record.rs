@@ -250,7 +250,10 @@ impl Job {
     /// its tasks, that have ended.
     #[getter]
     fn cpu_time(&self) -> f64 {
-        let nanoseconds = if self.state() == State::Running && self.errand().is_none() {
+        let nanoseconds = if self.state() == State::Running
+            && self.errand().is_none()
+            && self.group.get().is_none()
+        {
             let used = self.slot().and_then(|slot| slot.thread().clock.elsewhere());
             // While it runs, what is noted is the reading at its start.
             used.map_or(0, |used| used.saturating_sub(self.record.cpu()))
@@ -288,6 +291,9 @@ impl Job {
     #[getter]
     fn kill_pending(&self) -> bool {
         let is_struck = || {
+            if let Some(group) = self.group.get() {
+                return group.is_struck(&self.record).0;
+            }
             if let Some(errand) = self.errand() {
                 return errand.is_struck();
             }
@@ -302,6 +308,9 @@ impl Job {
     /// a way that could be ended. The kill lands when that code returns.
     #[getter]
     fn in_native_code(&self) -> bool {
+        if let Some(group) = self.group.get() {
+            return self.kill_pending() && group.is_struck(&self.record).1;
+        }
         let is_native = |slot: Arc<Slot>| {
             // On an event loop it may be another job that is.
             slot.is_native() && slot.job() == Some(self.record.aim())

@@ -7,14 +7,14 @@ use pyo3::exceptions::{PyBaseException, PyException, PySystemError, PyTypeError,
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use super::alarm::Alarm;
 use super::errors::{JobKilled, JobTimeout};
-use super::event_loop::chase::Chase;
 use super::event_loop::errand::Errand;
 use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
 use super::wait::{Patience, Timeout};
-use super::{again, current, desk, exit, gates, shim};
+use super::{current, desk, exit, shim};
 use crate::command::Wish;
 use crate::core::pool::Admission;
 use crate::core::state::State;
@@ -94,7 +94,7 @@ fn pursue(house: &Arc<House>, pursuit: Pursuit, time: Duration) {
     let _ = house.timers.add(Instant::now() + time, alarm);
 }
 
-fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
+pub(crate) fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
     let next = pursuit.step(py);
     replace_worker(py, house, &mut pursuit, next == Next::Over);
     let time = match next {
@@ -146,78 +146,12 @@ pub(crate) fn strike_done(py: Python<'_>) {
     }
 }
 
-/// What the timers of a house are for.
-#[derive(Debug)]
-pub(crate) enum Alarm {
-    /// `timeout=` is over.
-    Deadline(Deadline),
-    /// A job that was struck is to end.
-    Pursuit(Arc<House>, Box<Pursuit>),
-    /// `ttl=` is over.
-    Expiry(Py<Job>),
-    /// Its next try, or its next periodic run.
-    Again(Py<Job>),
-    /// A limit has a token.
-    Limits(Arc<House>),
-    /// `result_ttl=` is over.
-    Forget(Arc<House>, u64),
-    /// The same two for a coroutine job.
-    Overdue(Arc<Errand>),
-    Chase(Box<Chase>),
-}
-
-impl Alarm {
-    /// On the timers' thread. At the end of the interpreter there is nobody to strike.
-    pub(crate) fn fire(self) {
-        current::is_timers_thread();
-        if let Self::Chase(chase) = self {
-            chase.fire();
-            return;
-        }
-        Python::try_attach(|py| match self {
-            Self::Deadline(deadline) => deadline.strike(py),
-            Self::Pursuit(house, pursuit) => step(py, &house, *pursuit),
-            Self::Expiry(job) => again::expire(job.bind(py)),
-            Self::Again(job) => again::its_time(job.bind(py)),
-            Self::Limits(house) => gates::look(py, &house),
-            Self::Forget(house, number) => again::forget(&house, number),
-            Self::Overdue(errand) => Errand::ask(&errand, &py.get_type::<JobTimeout>()),
-            // It attaches by itself, where it has to.
-            Self::Chase(_) => {}
-        });
-    }
-}
-
-/// What a deadline of `timeout=` does: a job in a slot.
-#[derive(Debug)]
-pub(crate) struct Deadline {
-    pub(crate) house: Arc<House>,
-    pub(crate) slot: Arc<Slot>,
-    pub(crate) job: u64,
-}
-
-impl Deadline {
-    /// Raise `JobTimeout` in the job, if it still runs.
-    fn strike(self, py: Python<'_>) {
-        strike(
-            &self.house,
-            &self.slot,
-            &py.get_type::<JobTimeout>(),
-            self.job,
-        );
-    }
-}
-
 impl Job {
     /// Ask for its end: a queued job never runs, a running one is struck. Does not wait. An error only in the job itself,
     /// where the exception is raised at once.
     pub(crate) fn strike(me: &Bound<'_, Self>, exc: &Bound<'_, PyType>) -> PyResult<()> {
         let (py, job) = (me.py(), me.get());
         if job.is_over() || Self::end_queued(me, State::Killed) {
-            return Ok(());
-        }
-        let (slot, command) = (job.slot(), job.command());
-        if slot.is_none() && command.is_none() {
             return Ok(());
         }
         // Before the strike: the class outlives whatever the thread's state holds of it, and who reads the outcome finds it.
@@ -234,11 +168,16 @@ impl Job {
         if Self::end_queued(me, State::Killed) {
             return Ok(());
         }
-        if let Some(command) = command {
+        if let Some(group) = job.group.get() {
+            return group.strike(me, exc);
+        }
+        if let Some(command) = job.command() {
             desk::ask(&command, Wish::Kill);
             return Ok(());
         }
-        let Some(slot) = slot else { return Ok(()) };
+        let Some(slot) = job.slot() else {
+            return Ok(());
+        };
         let errand = job.errand();
         if slot.thread().ident == thread::ident() && slot.job() == Some(job.record.aim()) {
             slot.struck_itself();

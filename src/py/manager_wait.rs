@@ -72,7 +72,10 @@ fn wait_for(
         latch: Arc::clone(&latch),
         on_trouble,
     };
+    let mut lent = Vec::new();
     for job in jobs {
+        job.get().now_awaited(py);
+        lent.push(job.get().lend(py)?);
         if job.get().is_over() || !job.get().watch(py, waiter.clone()) {
             if on_trouble && job.get().record.state() != State::Done {
                 latch.open();
@@ -84,6 +87,7 @@ fn wait_for(
     for job in jobs {
         job.get().record.unwatch(&waiter);
     }
+    drop(lent);
     Ok(result?.is_some())
 }
 
@@ -207,6 +211,7 @@ impl JobManager {
         self.house.await_all();
         for job in self.unfinished(py) {
             job.get().look_again(py);
+            job.get().now_awaited(py);
         }
         let patience = Patience::of(kill.then_some(5.0))?;
         if let Some(caller) =

@@ -4,6 +4,7 @@
 //! object. Copy out, unlock, then call.
 
 mod again;
+pub(crate) mod alarm;
 pub(crate) mod as_completed;
 mod compose;
 pub(crate) mod current;
@@ -17,6 +18,7 @@ pub(crate) mod exit;
 pub(crate) mod follow;
 mod gates;
 mod generators;
+pub(crate) mod group;
 pub(crate) mod held;
 pub(crate) mod house;
 pub(crate) mod job;
@@ -26,6 +28,7 @@ mod job_inside;
 mod job_output;
 mod job_record;
 pub(crate) mod kill;
+mod lent;
 pub(crate) mod log;
 pub(crate) mod manager;
 mod manager_lists;

@@ -31,6 +31,10 @@ impl ManagerView {
             None => Ok(self.options.clone_ref(py)),
         }
     }
+
+    pub(crate) fn parts(&self) -> (&JobManager, &Options) {
+        (self.manager.get(), &self.options)
+    }
 }
 
 #[pymethods]

@@ -72,6 +72,15 @@ impl Patience {
         Self::of(timeout.map(|timeout| timeout.0))
     }
 
+    /// Until the earlier of the two.
+    pub(crate) fn or_sooner(self, other: Self) -> Self {
+        let deadline = match (self.deadline, other.deadline) {
+            (Some(one), Some(another)) => Some(one.min(another)),
+            (one, another) => one.or(another),
+        };
+        Self { deadline }
+    }
+
     /// True when there is no time left.
     pub(crate) fn is_over(self) -> bool {
         self.deadline

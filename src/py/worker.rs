@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
+use super::alarm::{Alarm, Deadline};
 use super::current::{self, Post};
 use super::errors::JobError;
 use super::house::House;
 use super::job::Job;
-use super::kill::{Alarm, Deadline};
 use super::outcome::Outcome;
 use super::runner::Runner;
 use super::work::Work;
@@ -132,10 +132,10 @@ impl Worker {
 }
 
 /// One worker's time on its thread.
-struct Shift<'a> {
-    slot: &'a Arc<Slot>,
+pub(crate) struct Shift<'a> {
+    pub(crate) slot: &'a Arc<Slot>,
     /// What `current_job()` gives on this thread.
-    job: &'a Mutex<Option<Py<Job>>>,
+    pub(crate) job: &'a Mutex<Option<Py<Job>>>,
     /// When the standard streams were last looked at.
     streams_seen: Tick,
     /// The processor clock as last read, and when.
@@ -174,6 +174,9 @@ impl Shift<'_> {
 
     fn call(&mut self, bound: &Bound<'_, Job>) -> Option<Tick> {
         let (py, job) = (bound.py(), bound.get());
+        if let Some(group) = job.group.get() {
+            return self.serve(bound, group);
+        }
         let work = {
             let mut held = job.held.lock();
             let work = held.work.as_ref().map(|work| work.clone_ref(py));
@@ -197,10 +200,7 @@ impl Shift<'_> {
             return Some(clock::now());
         }
         let started = clock::now();
-        if started.saturating_sub(self.streams_seen) > TURN {
-            streams::ensure_hooked(py);
-            self.streams_seen = started;
-        }
+        self.see_streams(py, started);
         let Some(ended) = self.inside_context(bound, &work, started) else {
             work.release(py);
             return Some(clock::now());
@@ -300,21 +300,30 @@ impl Shift<'_> {
         })
     }
 
+    /// Have the standard streams hooked, unless that was looked at a moment ago. May run Python code.
+    pub(crate) fn see_streams(&mut self, py: Python<'_>, now: Tick) {
+        if now.saturating_sub(self.streams_seen) > TURN {
+            streams::ensure_hooked(py);
+            self.streams_seen = now;
+        }
+    }
+
     /// The thread works for no job from here on. Not the last reference: the loop holds one.
-    fn leave_job(&self) {
+    pub(crate) fn leave_job(&self) {
         let job = self.job.lock().take();
         drop(job);
     }
 
     /// Read the processor clock, unless it was read a moment ago: then what has passed since is counted as used, which it
     /// was, as a worker that has work does not wait.
-    fn read_cpu(&mut self, now: Tick) {
+    pub(crate) fn read_cpu(&mut self, now: Tick) -> u64 {
         let since = now.saturating_sub(self.cpu_read);
         if since > CPU_READING {
             (self.cpu, self.cpu_read) = (thread::cpu_time(), now);
         } else {
             (self.cpu, self.cpu_read) = (self.cpu + since, self.cpu_read + since);
         }
+        self.cpu
     }
 
     fn note_cpu(&mut self, job: &Job, ended: Tick) {

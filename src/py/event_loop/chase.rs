@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 
 use super::errand::Errand;
 use crate::interrupt::pursuit::{Next, Pursuit};
-use crate::py::kill::Alarm;
+use crate::py::alarm::Alarm;
 
 /// How long a step may compute before it is struck, and how soon the first look is.
 const LOOP_TIME: Duration = Duration::from_millis(20);

@@ -1,0 +1,84 @@
+//! What is due at a time, on the thread of a manager's timers.
+
+use std::sync::{Arc, Weak};
+
+use pyo3::prelude::*;
+
+use super::errors::JobTimeout;
+use super::event_loop::chase::Chase;
+use super::event_loop::errand::Errand;
+use super::group::{self, Group};
+use super::house::House;
+use super::job::Job;
+use super::kill::{step, strike};
+use super::{again, current, gates};
+use crate::interrupt::pursuit::Pursuit;
+use crate::interrupt::slot::Slot;
+
+/// What the timers of a house are for.
+#[derive(Debug)]
+pub(crate) enum Alarm {
+    /// `timeout=` is over.
+    Deadline(Deadline),
+    /// A job that was struck is to end.
+    Pursuit(Arc<House>, Box<Pursuit>),
+    /// `ttl=` is over.
+    Expiry(Py<Job>),
+    /// Its next try, or its next periodic run.
+    Again(Py<Job>),
+    /// A limit has a token.
+    Limits(Arc<House>),
+    /// `result_ttl=` is over.
+    Forget(Arc<House>, u64),
+    /// The same two for a coroutine job.
+    Overdue(Arc<Errand>),
+    Chase(Box<Chase>),
+    /// Whether the workers of a group are held up.
+    Group(Arc<House>, Weak<Group>, group::Reason),
+}
+
+impl Alarm {
+    /// On the timers' thread. At the end of the interpreter there is nobody to strike.
+    pub(crate) fn fire(self) {
+        current::is_timers_thread();
+        if let Self::Chase(chase) = self {
+            chase.fire();
+            return;
+        }
+        if let Self::Group(house, group, reason) = self {
+            group::watch(&house, &group, reason);
+            return;
+        }
+        Python::try_attach(|py| match self {
+            Self::Deadline(deadline) => deadline.strike(py),
+            Self::Pursuit(house, pursuit) => step(py, &house, *pursuit),
+            Self::Expiry(job) => again::expire(job.bind(py)),
+            Self::Again(job) => again::its_time(job.bind(py)),
+            Self::Limits(house) => gates::look(py, &house),
+            Self::Forget(house, number) => again::forget(&house, number),
+            Self::Overdue(errand) => Errand::ask(&errand, &py.get_type::<JobTimeout>()),
+            // They attach by themselves, where they have to.
+            Self::Chase(_) | Self::Group(..) => {}
+        });
+    }
+}
+
+/// What a deadline of `timeout=` does: a job in a slot.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    pub(crate) house: Arc<House>,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) job: u64,
+}
+
+impl Deadline {
+    /// Raise `JobTimeout` in the job, if it still runs.
+    fn strike(self, py: Python<'_>) {
+        strike(
+            &self.house,
+            &self.slot,
+            &py.get_type::<JobTimeout>(),
+            self.job,
+        );
+    }
+}

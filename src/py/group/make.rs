@@ -1,0 +1,254 @@
+//! Making a group: out of a plan, or of the items of another one that failed.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple, PyWeakrefReference};
+
+use super::super::entrance::recruit_for;
+use super::super::house::House;
+use super::super::job::Job;
+use super::super::options::{More, Options};
+use super::super::work::{Label, Work};
+use super::super::{errors, exit, gates, shim};
+use super::blocks::Cursor;
+use super::face::JobGroup;
+use super::map::{Manner, Plan};
+use super::results::Results;
+use super::source::Source;
+use super::{Group, Inner, Way};
+use crate::core::muster::Muster;
+use crate::core::pace::Pace;
+use crate::core::pool::{Admission, Closed};
+use crate::core::registry::Registry;
+use crate::core::state::State;
+use crate::core::sync::{Condvar, Mutex};
+use crate::core::window::{Rule, Window};
+use crate::interrupt::{collector, context};
+
+/// Make a group, register it, and send for its first worker. What it returns was accepted; an error leaves nothing behind.
+pub(super) fn start<'py>(
+    py: Python<'py>,
+    house: &Arc<House>,
+    registry: &Registry<Py<Job>>,
+    plan: Plan<'py>,
+    manner: &Manner,
+    options: &Options,
+) -> PyResult<Bound<'py, JobGroup>> {
+    house.check()?;
+    let more = options.more.as_deref();
+    if let Some(unfit) = more.and_then(unfit_for_items) {
+        return Err(PyTypeError::new_err(unfit));
+    }
+    if exit::is_ending() {
+        return Err(errors::at_the_end());
+    }
+    let label = Label::of_callable(&plan.function);
+    let group = Group::new(
+        py,
+        &plan.function,
+        plan.source,
+        plan.total,
+        plan.way,
+        manner,
+    )?;
+    let work = Work {
+        callable: plan.function.unbind(),
+        args: plan.args.unbind(),
+        kwargs: None,
+        context: context::copy_current(py)?.unbind(),
+        namespaces: None,
+        order: None,
+    };
+    // It is inside until it has ended: its workers come and go, and the pool must not close meanwhile.
+    if !house.entrance.enter() {
+        return Err(errors::closed());
+    }
+    let number = registry.reserve();
+    let job = Job::new(number, house, label, None, work, options);
+    job.went_aside();
+    let _ = job.group.set(Arc::new(group));
+    let made = Bound::new(
+        py,
+        PyClassInitializer::from(job).add_subclass(JobGroup::new()),
+    );
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            house.one_left();
+            return Err(error);
+        }
+    };
+    let job = made.as_super();
+    collector::untrack(&made);
+    let me = PyWeakrefReference::new(job.as_any())?;
+    if let Some(group) = job.get().group.get() {
+        let _ = group.me.set(me.unbind());
+    }
+    if !options.daemon {
+        exit::keep_for(job);
+    }
+    registry.insert(number, job.clone().unbind());
+    let launched = match (&job.get().plan, more) {
+        (Some(plan), Some(more)) => {
+            let after = more.after.iter().map(|before| before.clone_ref(py));
+            gates::admit(job, plan, after.collect()).map(|()| None)
+        }
+        _ => launch(job),
+    };
+    match launched {
+        Ok(None) => Ok(made),
+        Ok(Some(interrupt)) => Err(interrupt),
+        Err(error) => {
+            let kept = registry.remove(number);
+            drop(kept);
+            Job::end_queued(job, State::Cancelled);
+            Err(error)
+        }
+    }
+}
+
+/// What options of a job mean nothing for many items, or something else than what was meant.
+fn unfit_for_items(more: &More) -> Option<&'static str> {
+    if more.retries > 0 || more.policy.is_some() {
+        return Some(
+            "retry= does not go with map: see group.retry_failed(), or retry in the function",
+        );
+    }
+    if more.limits.is_some() {
+        return Some(
+            "limit= does not go with map: workers= says how many items run at once; or submit() each of them",
+        );
+    }
+    if more.cache.is_some() || more.lock.is_some() {
+        return Some("cache= and lock= do not go with map: submit() each item");
+    }
+    None
+}
+
+/// Send for the first worker. As `entrance::launch`.
+pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
+    let house = &job.get().house;
+    if let Some(group) = job.get().group.get() {
+        group.inner.lock().muster.ask();
+    }
+    match house.pool.push(job.clone().unbind(), job.get().rank()) {
+        Ok(Admission::Queued) => Ok(None),
+        Ok(Admission::NeedsWorker) => recruit_for(job, house),
+        Err(Closed(back)) => {
+            drop(back);
+            Err(errors::closed())
+        }
+    }
+}
+
+impl Group {
+    fn new(
+        py: Python<'_>,
+        function: &Bound<'_, PyAny>,
+        source: Source,
+        total: Option<usize>,
+        way: Way,
+        manner: &Manner,
+    ) -> PyResult<Self> {
+        let is_async = shim::MAP_IS_ASYNC.call(py, (function,))?.is_truthy()?;
+        // Now, so that no worker has to import.
+        for near in [
+            &shim::MAP_RUN,
+            &shim::MAP_RUN_STAR,
+            &shim::MAP_RUN_ASYNC,
+            &shim::MAP_RUN_ASYNC_STAR,
+            &shim::MAP_PULL,
+            &shim::MAP_TRIM,
+        ] {
+            near.get(py)?;
+        }
+        let rule = match (manner.buffersize, total) {
+            (Some(size), _) => Rule::Buffer(size),
+            (None, Some(_)) => Rule::Free,
+            (None, None) => Rule::Consumer,
+        };
+        let inner = Inner {
+            function: Some(function.clone().unbind()),
+            source,
+            pieces: VecDeque::new(),
+            flights: Vec::new(),
+            flights_begun: 0,
+            results: Results::default(),
+            muster: Muster::new(manner.workers),
+            window: Window::new(rule),
+            pace: Pace::new(manner.chunksize),
+            slots: Vec::new(),
+            boarding: 0,
+            robbers: 0,
+            is_pulling: false,
+            total,
+            fault: None,
+            kill: None,
+            killed_by: None,
+            is_over: false,
+            has_ended: false,
+            is_watched: false,
+            is_expecting: false,
+            is_stalled: false,
+            cursor: Cursor::default(),
+            news: 0,
+        };
+        Ok(Self {
+            me: OnceLock::new(),
+            way,
+            is_async,
+            is_ordered: manner.ordered,
+            workers: manner.workers,
+            chunksize: manner.chunksize,
+            forgets: manner.buffersize.is_some(),
+            is_killed: AtomicBool::new(false),
+            serial: AtomicU64::new(0),
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// The items that failed, as a group of their own.
+    pub(super) fn again<'py>(&self, me: &Bound<'py, Job>) -> PyResult<Bound<'py, JobGroup>> {
+        let (py, job) = (me.py(), me.get());
+        let (function, items) = {
+            let inner = self.inner.lock();
+            let function = inner
+                .function
+                .as_ref()
+                .map(|function| function.clone_ref(py));
+            let errors = inner.results.errors.values();
+            let items: Vec<_> = errors.map(|failure| failure.item.clone_ref(py)).collect();
+            (function, items)
+        };
+        let Some(registry) = job.house.registry() else {
+            return Err(errors::closed());
+        };
+        let function = match function {
+            Some(function) => function.into_bound(py),
+            // Nothing failed, and nothing will be called.
+            None => shim::NOTHING.get(py)?.clone(),
+        };
+        let total = items.len();
+        let items = PyList::new(py, items)?.into_any();
+        let plan = Plan {
+            function,
+            args: PyTuple::new(py, [&items])?,
+            source: Source::of(&items)?,
+            total: Some(total),
+            way: self.way,
+        };
+        let manner = Manner {
+            workers: self.workers,
+            chunksize: self.chunksize,
+            buffersize: None,
+            ordered: self.is_ordered,
+        };
+        let options = job.its_options(py);
+        start(py, &job.house, &registry, plan, &manner, &options)
+    }
+}
