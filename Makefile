@@ -34,6 +34,10 @@ bench: ## benchmarks against the peers, in one run
 	@$(PYTHON) scripts/envs.py run benches/throughput.py
 	@$(PYTHON) scripts/envs.py run benches/memory.py
 	@$(PYTHON) scripts/envs.py run benches/imports.py
+	@$(PYTHON) scripts/envs.py run benches/map.py
+	@$(PYTHON) scripts/envs.py run benches/executor.py
+	@$(PYTHON) scripts/envs.py run benches/coroutines.py
+	@$(PYTHON) scripts/envs.py run benches/shell.py
 
 stress: ## the racing and hammering tests that the others leave out (minutes)
 	@$(PYTHON) scripts/check.py pytest --this -- -m stress -v

@@ -103,7 +103,7 @@ class OwnJobs:
 
     def __init__(self, max_workers: int, *, daemon: bool, keep_workers: bool) -> None:
         self.manager = JobManager(max_workers, idle_timeout=math.inf if keep_workers else 10.0)
-        # An ended job is forgotten at once: nobody would ever flush this manager. And what it prints is seen, as with the
+        # An ended job is forgotten at once: nobody would ever flush this manager. What it prints is seen, as with the
         # classes whose faces these are.
         self._submit: Callable[..., Job[Any]] = self.manager.options(daemon=daemon, result_ttl=0, echo=True).submit
 

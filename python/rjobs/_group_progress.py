@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """How far a group is: what ``group.progress`` gives. ``rate`` is per second, ``eta`` in seconds; None: not known."""
+    """How far a group is: what ``group.progress`` gives. ``rate`` in a second, ``eta`` in seconds; None: not known."""
 
     done: float
     total: float | None = None

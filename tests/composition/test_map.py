@@ -105,7 +105,7 @@ def test_it_is_one_job_in_the_table_with_its_progress(manager, capsys):
     assert manager.running == [group]
     assert (group.progress.done, group.progress.total) == (2, 5)
     manager.status()
-    assert "2/5" in capsys.readouterr().out
+    assert "40% of 5" in capsys.readouterr().out
     gate.go()
     group.get(5)
     assert (group.progress.done, group.progress.eta) == (5, 0.0)

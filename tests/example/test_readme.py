@@ -1,5 +1,6 @@
-"""The README's code runs: its blocks, in order, in one real kernel, with the output that it shows."""
+"""The code of the README and of the pages runs: blocks in order, in one real kernel, with the output that they show."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -9,16 +10,18 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = (README, ROOT / "docs" / "composition.md")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 # What differs from run to run: times, addresses, and how far a job that counts has come.
 VARIES = re.compile(r"\d+(\.\d+)?( ?(ms|us|s)\b)|\bat \d+|0x[0-9a-f]+|line \d+|\b\d\d:\d\d:\d\d\b")
 
 
-def blocks():
+def blocks(page):
     """Pairs of code and the output shown under it (None where none is)."""
-    found = re.findall(r"^```(ipython|text)\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(ipython|text)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     pairs = []
     for kind, body in found:
         if kind == "ipython":
@@ -46,12 +49,17 @@ def settled(text):
     return [VARIES.sub("#", " ".join(line.split())) for line in text.strip().splitlines() if line.strip()]
 
 
-@pytest.fixture(scope="module")
-def tour(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("readme")
+NUMBERED = [
+    pytest.param((page, number), id=f"{page.stem}-{number}") for page in PAGES for number in range(len(blocks(page)))
+]
+
+
+@functools.cache
+def cells_of(page, folder):
+    """The cells of a page, as they were run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
-        cells = [nbformat.v4.new_code_cell(code) for code, _ in blocks()]
+        cells = [nbformat.v4.new_code_cell(code) for code, _ in blocks(page)]
         notebook = nbformat.v4.new_notebook(cells=cells)
         client = NotebookClient(
             notebook,
@@ -61,20 +69,27 @@ def tour(tmp_path_factory):
             allow_errors=True,
             resources={"metadata": {"path": folder}},
         )
-        return client.execute()
+        return client.execute().cells
 
 
-def test_the_tour_is_there():
-    assert len(blocks()) >= 8
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("pages")
 
 
-@pytest.mark.parametrize("number", range(len(blocks())))
-def test_a_block_gives_what_the_readme_shows(tour, number):
-    code, expected = blocks()[number]
-    got = shown(tour.cells[number])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_tour_is_there(page):
+    assert len(blocks(page)) >= 8
+
+
+@pytest.mark.parametrize("block", NUMBERED)
+def test_a_block_gives_what_the_page_shows(folder, block):
+    page, number = block
+    code, expected = blocks(page)[number]
+    got = shown(cells_of(page, folder)[number])
     if expected is None:
         assert "Traceback" not in got, got
-    elif "..." in expected:  # lines left out in the README: those kept come in this order
+    elif "..." in expected:  # lines left out in the page: those kept come in this order
         lines = iter(settled(got))
         missing = [line for line in settled(expected) if line != "..." and line not in lines]
         assert not missing, f"{code}\n{got}"
