@@ -25,7 +25,7 @@ use crate::py::{exit, held};
 const CPU_READING: u64 = 1_000_000;
 
 /// How much of what came is taken in at a time: a job takes some microseconds.
-const AT_A_TIME: usize = 500;
+const AT_A_TIME: usize = 64;
 
 /// The room of one manager.
 #[derive(Debug)]
