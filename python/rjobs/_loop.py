@@ -60,7 +60,8 @@ class JobLoop(_Base):  # type: ignore[misc, valid-type]
 
     def look(self) -> None:
         """Take in what came."""
-        self._keeper.take_in(self)
+        if self._keeper.take_in(self):
+            self.call_soon(self.look, context=contextvars.Context())
         self.rest()
 
     def start(self, steps: Steps, name: str, context: contextvars.Context) -> asyncio.Task[None]:

@@ -1,11 +1,9 @@
-"""Ending coroutine jobs: kills wherever they are, time-outs, stops, shields, what they leave; and never another job."""
+"""Ending coroutine jobs: kills wherever they are, time-outs, stops, shields, and never another job."""
 
 import asyncio
 import functools
-import gc
 import threading
 import time
-import weakref
 
 import pytest
 
@@ -322,57 +320,3 @@ def test_a_shield_holds_off_a_kill_over_awaits_and_for_its_own_job_only(begun, b
         assert (shielded.state, steps) == ("killed", ["whole"])
         steps.clear()
         go.clear()
-
-
-def test_what_it_leaves_behind_is_ended_with_it(manager, bystander):
-    ended = []
-
-    async def left():
-        try:
-            await asyncio.sleep(1000)
-        finally:
-            await asyncio.sleep(0.01)
-            ended.append("task")
-
-    async def numbers():
-        try:
-            yield 1
-        finally:
-            await asyncio.sleep(0)
-            ended.append("generator")
-
-    kept = []
-
-    async def work():
-        asyncio.get_running_loop().create_task(left())
-        kept.append(numbers())
-        await anext(kept[0])
-        await asyncio.sleep(0.01)
-        return "done"
-
-    job = manager.submit(work)
-    assert job.get(10) == "done"
-    assert ended == ["task", "generator"]
-
-
-def test_everything_is_let_go_of_with_the_job(manager):
-    class Thing:
-        pass
-
-    things = [Thing() for _ in range(3)]
-    deaths = [weakref.ref(thing) for thing in things]
-
-    async def work(thing, kind):
-        if kind == "fails":
-            raise LookupError
-        await asyncio.sleep(0 if kind == "returns" else 1000)
-
-    jobs = [manager.submit(work, things.pop(), kind) for kind in ("returns", "fails", "is killed")]
-    jobs[2].kill(10)
-    manager.wait(jobs, 10)
-    assert [job.state for job in jobs] == ["done", "failed", "killed"]
-    manager.submit(asyncio.sleep, 0).join(5)
-    del jobs
-    manager.flush()
-    gc.collect()
-    assert [death() for death in deaths] == [None, None, None]

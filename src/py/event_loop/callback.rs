@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
@@ -20,6 +19,16 @@ pub(crate) struct Callback {
     /// By the name by which `inspect.unwrap` finds it, for what shows handles.
     #[pyo3(get, name = "__wrapped__")]
     function: Py<PyAny>,
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        // What a function refers to may have finalizers.
+        Python::attach(|py| {
+            let function = std::mem::replace(&mut self.function, py.None());
+            call::release(function.into_bound(py));
+        });
+    }
 }
 
 #[pymethods]
@@ -40,12 +49,10 @@ impl Callback {
         let Sent::Raised(exception) = sent else {
             return Ok(());
         };
-        let left: Bound<'py, PyBaseException> =
-            meaning::beside_the_job(&self.errand, exception.clone());
-        if left.is(&exception) {
-            return Err(PyErr::from_value(exception.into_any()));
+        match meaning::beside_the_job(&self.errand, exception) {
+            Ok(_cancellation) => Ok(()),
+            Err(exception) => Err(PyErr::from_value(exception.into_any())),
         }
-        Ok(())
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -112,7 +119,8 @@ pub(crate) fn generators_of_job<'py>(
     if let Some(set) = errand.generators(py) {
         return Ok(Some(set.into_bound(py)));
     }
-    let set = make.call0()?;
+    let set = call::call(make, &PyTuple::empty(py), None)
+        .map_err(|error| PyErr::from_value(error.into_any()))?;
     errand.set_generators(set.clone().unbind());
     Ok(Some(set))
 }

@@ -175,14 +175,25 @@ impl Errand {
         }
     }
 
-    /// It has ended: nobody is to be cancelled or struck any more.
-    pub(crate) fn end(&self) {
-        let class = self.asks.lock().close();
-        let parts = std::mem::take(&mut *self.parts.lock());
-        drop((class, parts));
-    }
-
     pub(crate) fn take_doom(&self) -> Option<Py<PyBaseException>> {
         self.parts.lock().doom.take()
+    }
+
+    /// It has ended: nobody is to be cancelled or struck any more.
+    pub(crate) fn end(&self, py: Python<'_>) {
+        let class = self.asks.lock().close();
+        let parts = std::mem::take(&mut *self.parts.lock());
+        drop(class);
+        let objects = [parts.task, parts.coroutine, parts.generators];
+        let tasks = parts.tasks.into_values();
+        for object in objects.into_iter().flatten().chain(tasks) {
+            call::release(object.into_bound(py));
+        }
+        if let Some(doom) = parts.doom {
+            call::release(doom.into_bound(py));
+        }
+        if let Some(job) = parts.job {
+            call::release(job.into_bound(py));
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use super::call_method;
 use super::errand::Errand;
 use super::room::Item;
 use super::run;
@@ -70,7 +71,7 @@ impl Keeper {
         work.release(py);
         // From here on whatever runs in the context works for the job: its tasks, callbacks, calls in threads.
         current::work_for(&context, &job)?;
-        let task = host.call_method1(pyo3::intern!(py, "start"), (steps, name, context))?;
+        let task = call_method(host, pyo3::intern!(py, "start"), (steps, name, context))?;
         errand.set_task(task.unbind());
         Ok(())
     }
@@ -81,7 +82,7 @@ impl Keeper {
             if let Some(job) = errand.job(py) {
                 fail(&job, error);
             }
-            errand.end();
+            errand.end(py);
         }
     }
 }
@@ -143,11 +144,12 @@ impl Keeper {
         self.house.room.host_is_up(host);
     }
 
-    /// Take in what came: start the tasks of new jobs, cancel those that are to end.
-    fn take_in(&self, host: &Bound<'_, PyAny>) {
+    /// Take in what came: start the tasks of new jobs, cancel those that are to end. True when there is more.
+    fn take_in(&self, host: &Bound<'_, PyAny>) -> bool {
         let py = host.py();
         let mut looked = false;
-        for item in self.house.room.inbox() {
+        let (items, is_more) = self.house.room.inbox();
+        for item in items {
             match item {
                 Item::Job(errand) => {
                     if !std::mem::replace(&mut looked, true) {
@@ -163,6 +165,7 @@ impl Keeper {
                 Item::Ask(errand) => errand.hear(py),
             }
         }
+        is_more
     }
 
     /// Whether the loop may go, since nothing has come: from then on nothing will.

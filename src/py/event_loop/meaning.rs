@@ -22,23 +22,23 @@ pub(super) fn cancellation(py: Python<'_>) -> Bound<'_, PyBaseException> {
         .unwrap_or_else(|error| error.into_value(py).into_bound(py))
 }
 
-/// What a task or a callback of a job raises on the loop, in the place of what left it: a strike has hit whom it was meant for,
-/// and what would end the loop ends the job.
+/// What a task or a callback of a job raises on the loop in the place of what left it, where that must not get there: a strike
+/// has hit whom it was meant for, and what would end the loop ends the job. Else the error is what left it.
 pub(super) fn beside_the_job<'py>(
     errand: &Errand,
     exception: Bound<'py, PyBaseException>,
-) -> Bound<'py, PyBaseException> {
+) -> Result<Bound<'py, PyBaseException>, Bound<'py, PyBaseException>> {
     let py = exception.py();
-    let ends_loops = exception.as_any().is_instance_of::<PySystemExit>()
-        || exception.as_any().is_instance_of::<PyKeyboardInterrupt>();
-    if errand.is_asked_for(&exception) {
-        return cancellation(py);
-    }
-    if ends_loops {
+    if !errand.is_asked_for(&exception) {
+        let ends_loops = exception.as_any().is_instance_of::<PySystemExit>()
+            || exception.as_any().is_instance_of::<PyKeyboardInterrupt>();
+        if !ends_loops {
+            return Err(exception);
+        }
         errand.doom(&exception);
-        return cancellation(py);
     }
-    exception
+    call::release(exception);
+    Ok(cancellation(py))
 }
 
 /// An instance of what a kill asked for, or what came of making one.

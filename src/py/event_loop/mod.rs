@@ -27,3 +27,19 @@ pub(crate) mod room;
 mod run;
 pub(crate) mod steps;
 pub(crate) mod to_the_loop;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use crate::interrupt::call;
+
+/// `object.name(*args)`, in a way that the end of the interpreter cannot abort (see `interrupt::call`).
+fn call_method<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    args: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let method = object.getattr(name)?;
+    let args = args.into_pyobject(object.py()).map_err(Into::into)?;
+    call::call(&method, &args, None).map_err(|error| PyErr::from_value(error.into_any()))
+}

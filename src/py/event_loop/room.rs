@@ -4,7 +4,7 @@
 //! `python/rjobs/_loop.py` has the loop itself. What comes from other threads (jobs, and asking for their end) is put into the
 //! inbox here, and the loop is woken once for however much there is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use super::call_method;
 use super::errand::Errand;
 use crate::core::clock::{self, Tick};
 use crate::core::sync;
@@ -22,6 +23,9 @@ use crate::py::{exit, held};
 
 /// How old a reading of the processor clock may be, nanoseconds; as a worker's.
 const CPU_READING: u64 = 1_000_000;
+
+/// How much of what came is taken in at a time: a job takes some microseconds.
+const AT_A_TIME: usize = 64;
 
 /// The room of one manager.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ pub(crate) struct Room {
 
 #[derive(Debug, Default)]
 struct Desk {
-    inbox: Vec<Item>,
+    inbox: VecDeque<Item>,
     /// Jobs from their launch to their end.
     inside: HashMap<u64, Arc<Errand>>,
     /// Since when there is none.
@@ -195,11 +199,13 @@ impl Room {
         drop(before);
     }
 
-    /// What came, for the loop.
-    pub(crate) fn inbox(&self) -> Vec<Item> {
+    /// What came, for the loop, the oldest first; and whether there is more, so that it looks again after its jobs had their turn.
+    pub(crate) fn inbox(&self) -> (Vec<Item>, bool) {
         let mut desk = self.desk.lock();
-        desk.is_woken = false;
-        std::mem::take(&mut desk.inbox)
+        let count = desk.inbox.len().min(AT_A_TIME);
+        let items = desk.inbox.drain(..count).collect();
+        desk.is_woken = !desk.inbox.is_empty();
+        (items, desk.is_woken)
     }
 
     /// A job has ended, or was ended before it began. On the loop.
@@ -224,7 +230,7 @@ impl Room {
             exit::stay_out(py);
         }
         let host = host.bind(py);
-        if let Err(error) = host.call_method0(pyo3::intern!(py, "rest")) {
+        if let Err(error) = call_method(host, pyo3::intern!(py, "rest"), ()) {
             error.write_unraisable(py, Some(host));
         }
         // Not before: what it calls may let go of the interpreter (asyncio's debug mode reads files), and the exit must not
@@ -316,7 +322,7 @@ impl Room {
 
 impl Desk {
     fn put(&mut self, py: Python<'_>, item: Item) -> Todo {
-        self.inbox.push(item);
+        self.inbox.push_back(item);
         self.call(py)
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
+use super::call_method;
 use super::errand::Errand;
 use super::steps::{Finished, Steps};
 use crate::core::clock;
@@ -148,7 +149,7 @@ pub(crate) fn end(py: Python<'_>, errand: &Arc<Errand>, finished: Finished) {
         Ok(value) => (State::Done, Outcome::Value(value)),
         Err(exception) => ending::judge(&bound, exception.bind(py), errand.is_struck()),
     };
-    errand.end();
+    errand.end(py);
     // Of a job that has ended nothing but its thread is asked.
     let slot = errand.slot().cloned().map(Runner::Worker);
     let before = std::mem::replace(&mut job.held.lock().runner, slot);
@@ -170,7 +171,7 @@ pub(crate) fn end(py: Python<'_>, errand: &Arc<Errand>, finished: Finished) {
 
 /// It is not on the loop any more.
 pub(crate) fn leave(py: Python<'_>, errand: &Arc<Errand>) {
-    errand.end();
+    errand.end(py);
     errand.house.room.one_left(py, errand);
 }
 
@@ -182,8 +183,7 @@ pub(crate) fn errand_here(
     let job = match context {
         None => current::job(py)?,
         Some(context) => {
-            let value =
-                context.call_method1(pyo3::intern!(py, "get"), (current::variable(py)?,))?;
+            let value = call_method(context, pyo3::intern!(py, "get"), (current::variable(py)?,))?;
             value.cast_into::<Job>().ok()
         }
     };

@@ -41,6 +41,12 @@ enum Stage {
 /// What the coroutine of a job came to.
 pub(crate) type Finished = Result<Py<PyAny>, Py<PyBaseException>>;
 
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.set(Stage::Over);
+    }
+}
+
 /// What the task gives the coroutine.
 enum Input<'py> {
     Value(Bound<'py, PyAny>),
@@ -190,7 +196,11 @@ impl Steps {
     ) -> Sent<'py> {
         let (py, steps) = (me.py(), me.get());
         let result = match steps.errand.take_doom() {
-            Some(doom) => Err(doom.into_bound(py)),
+            Some(doom) => {
+                let (Ok(left) | Err(left)) = result.map_err(Bound::into_any);
+                call::release(left);
+                Err(doom.into_bound(py))
+            }
             None => result.map_err(|exception| steps.meant_by(exception)),
         };
         let finished = result.map(Bound::unbind).map_err(Bound::unbind);
@@ -209,7 +219,11 @@ impl Steps {
     fn meant_by<'py>(&self, exception: Bound<'py, PyBaseException>) -> Bound<'py, PyBaseException> {
         let py = exception.py();
         match self.errand.asked(py) {
-            Some(asked) if is_cancellation(&exception) => in_place_of(&exception, asked.bind(py)),
+            Some(asked) if is_cancellation(&exception) => {
+                let meant = in_place_of(&exception, asked.bind(py));
+                call::release(exception);
+                meant
+            }
             _ => exception,
         }
     }
@@ -243,7 +257,10 @@ impl Steps {
         self.set(Stage::Over);
         self.errand.remove_task(key);
         match sent {
-            Sent::Raised(exception) => Sent::Raised(beside_the_job(&self.errand, exception)),
+            Sent::Raised(exception) => {
+                let (Ok(exception) | Err(exception)) = beside_the_job(&self.errand, exception);
+                Sent::Raised(exception)
+            }
             sent => sent,
         }
     }

@@ -18,7 +18,17 @@ use crate::py::{errors, held, shim};
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     let (py, house) = (job.py(), &job.get().house);
     // Here and not on the loop's thread, which should import nothing: it may be the last moment of the interpreter.
-    shim::RUN_LOOP.get(py)?;
+    for door in [
+        &shim::RUN_LOOP,
+        &shim::TIDY,
+        &shim::AWAITED,
+        &shim::THROWN,
+        &shim::IN_PLACE_OF,
+        &shim::CANCELLED,
+        &shim::COROUTINE,
+    ] {
+        door.get(py)?;
+    }
     if !job.get().is_aside() {
         if !house.entrance.enter() {
             return Err(errors::closed());
@@ -54,7 +64,7 @@ pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
                 {
                     keeper::fail(&job, &error);
                 }
-                other.end();
+                other.end(py);
             }
             Err(error)
         }
