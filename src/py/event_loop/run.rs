@@ -161,8 +161,6 @@ pub(crate) fn end(py: Python<'_>, errand: &Arc<Errand>, finished: Finished) {
         .ok()
         .and_then(|context| context::enter(context).ok());
     Job::end_running(&bound, state, outcome, now);
-    // What never began does not stay queued, whatever went wrong.
-    Job::end_queued(&bound, State::Lost);
     drop(inside);
 }
 
