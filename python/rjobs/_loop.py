@@ -114,6 +114,11 @@ class JobLoop(_Base):  # type: ignore[misc, valid-type]
         handle: asyncio.TimerHandle = super().call_at(when, for_job(callback, context), *args, context=context)
         return handle
 
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        super()._timer_handle_cancelled(handle)
+        # It may stay in the line until its time comes, and its context would hold the job, with all that this holds.
+        handle._context = None  # noqa: SLF001
+
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         if executor is None and current_job() is not None:
             # `to_thread` brings a context of its own; plain calls are to work for the job as well.

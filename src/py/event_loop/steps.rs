@@ -15,7 +15,9 @@ use super::driven::{ToDo, to_be_stepped_through};
 use super::errand::Errand;
 use super::meaning::{beside_the_job, in_place_of, instance_of, is_cancellation, reused};
 use super::run::{self, Began};
+use crate::core::state::State;
 use crate::interrupt::call::{self, Sent};
+use crate::py::job::Job;
 use crate::py::{ending, held, shim};
 
 /// A coroutine to `asyncio`: the steps of one of a job's.
@@ -102,9 +104,15 @@ impl Steps {
             if let Some(slot) = steps.errand.slot() {
                 slot.close_step(py);
             }
-            let error = ending::fault(py, steps.errand.job(py).as_ref(), &*panic);
+            let job = steps.errand.job(py);
+            let error = ending::fault(py, job.as_ref(), &*panic);
             if steps.is_main {
                 run::end(py, &steps.errand, Err(error.unbind()));
+                if let Some(job) = job {
+                    // It may not even have begun.
+                    Job::end_queued(&job, State::Lost);
+                }
+                run::leave(py, &steps.errand);
                 return Sent::Returned(py.None().into_bound(py));
             }
             Sent::Raised(error)
