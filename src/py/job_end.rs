@@ -28,6 +28,10 @@ impl Job {
     /// ran is released (others keep it, for `retry()`), and only then it is said.
     pub(crate) fn end_running(me: &Bound<'_, Self>, to: State, outcome: Outcome, now: Tick) {
         let job = me.get();
+        if job.is_over() {
+            // Somebody was faster, and what is stored is the outcome.
+            return;
+        }
         let (to, outcome) = match &job.plan {
             None => (to, outcome),
             Some(plan) => match again::after_run(me, plan, to, outcome) {

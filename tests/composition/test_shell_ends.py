@@ -188,10 +188,13 @@ def test_beyond_what_descriptors_allow_they_wait_for_their_turn(python):
         import resource, rjobs
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
         m = rjobs.JobManager()
-        jobs = [m.shell("read line; echo $$; sleep 0.01") for _ in range(200)]
+        before = [m.shell("sleep 1000") for _ in range(50)]
         late = m.shell("sleep 1000")
         gone = m.shell("echo never")
         print(late.state, late.pid, gone.cancel(), gone.state)
+        for job in before:
+            job.kill(0)
+        jobs = [m.shell("read line; echo $$; sleep 0.01") for _ in range(200)]
         print(len({job.get(30).stdout for job in jobs}))
         while late.state == "queued": m.shell("true").get(10)
         print(late.state, late.kill(), late.state, gone.output == "")

@@ -60,7 +60,7 @@ impl Keeper {
             .work
             .as_ref()
             .map(|work| work.clone_ref(py));
-        let Some(work) = work else {
+        let Some(work) = work.filter(|_| !job.get().is_over()) else {
             // Cancelled or killed while it was queued.
             run::leave(py, errand);
             return Ok(());
