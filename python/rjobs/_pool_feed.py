@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from rjobs._face import is_ending
@@ -74,6 +75,11 @@ class Feed:
         self._finish = finish
         self._thread: threading.Thread | None = None
         self._stopped = False
+        self._count = 0
+        # Under the lock: a kill is sent while the thread reads, once, and it goes on when that has arrived.
+        self._lock = threading.Lock()
+        self._reads = True
+        self._sent = False
 
     def begin(self, count: int | None) -> None:
         """Feed: at once when it is little work, else in the background. `count`: of the parts, if that is known."""
@@ -88,8 +94,12 @@ class Feed:
     def stop(self) -> None:
         """Read no further; what it waits in is ended."""
         self._stopped = True
-        if self._thread is not None and self._thread is not threading.current_thread():
-            kill_thread(self._thread, JobKilled)
+        if self._thread is None or self._thread is threading.current_thread():
+            return
+        with self._lock:
+            if self._reads and not self._sent:
+                self._sent = True
+                kill_thread(self._thread, JobKilled)
 
     def join(self) -> None:
         """Wait until all is started; when it was stopped, for a second at most: native code cannot be ended."""
@@ -97,24 +107,40 @@ class Feed:
             self._thread.join(1.0 if self._stopped else None)
 
     def _run(self) -> None:
-        count = 0
+        failure: BaseException | None = None
         try:
-            for batch in self._batches:
-                self._place(self._start(batch))
-                count += 1
-                if not count % LOOK:
-                    self._look()
-                if self._stopped:
-                    break
+            try:
+                self._read()
+            except BaseException as exception:  # noqa: BLE001 (the iterable is anybody's code)
+                failure = exception
+            self._let_it_arrive(failure)
+        except JobKilled as late:
+            failure = failure or late
+        # From here on no kill comes.
+        if failure is not None:
+            self._place(Failed(failure))
+            self._count += 1
+        self._feeds.discard(self)
+        self._finish(self._count)
+
+    def _read(self) -> None:
+        for batch in self._batches:
+            self._place(self._start(batch))
+            self._count += 1
+            if not self._count % LOOK:
+                self._look()
             if self._stopped:
-                self._place(Failed(JobKilled("the pool was terminated")))
-                count += 1
-        except BaseException as exception:  # noqa: BLE001 (the iterable is anybody's code)
-            self._place(Failed(exception))
-            count += 1
-        finally:
-            self._feeds.discard(self)
-            self._finish(count)
+                break
+        if self._stopped:
+            raise JobKilled("the pool was terminated")
+
+    def _let_it_arrive(self, failure: BaseException | None) -> None:
+        with self._lock:
+            self._reads = False
+            sent = self._sent
+        if sent and not (isinstance(failure, JobKilled) and not failure.args):
+            # It is on its way. The time is for a system on which nothing is woken.
+            time.sleep(0.2)
 
     def _look(self) -> None:
         """Make a pause where there is no hurry."""

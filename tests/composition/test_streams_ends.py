@@ -224,6 +224,8 @@ class TestMemory:
         value = next(iter(job))
         gone = weakref.ref(value)
         del value
+        # Without the GIL what another thread made goes when that looks, or the collector.
+        gc.collect()
         assert gone() is None
         go.set()
         job.join(5)
@@ -239,6 +241,7 @@ class TestMemory:
         values = iter(job)
         gone = weakref.ref(next(values))
         del values
+        gc.collect()
         assert gone() is None
         job = manager.submit(work)
         job.join(5)

@@ -325,6 +325,7 @@ def test_one_that_is_dropped_works_off_what_it_was_given_and_lets_its_workers_go
     dead = weakref.ref(executor), weakref.ref(executor.manager)
     hold.wait_for(1)
     del executor
+    gc.collect()
     assert dead[0]() is None
     hold.go.set()
     assert first.result(10) == "first"

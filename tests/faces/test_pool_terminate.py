@@ -23,8 +23,8 @@ def test_terminate_ends_what_runs_and_what_waits(stay):
     called = pool.apply_async(stay, callback=told.append, error_callback=told.append)
     began = time.monotonic()
     pool.terminate()
-    assert all(result.ready() for result in (single, mapped, called))
     pool.join()
+    assert all(result.ready() for result in (single, mapped, called))
     assert time.monotonic() - began < 5
     for result in (single, mapped, called):
         with pytest.raises(rjobs.JobKilled):
