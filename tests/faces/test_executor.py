@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextvars
+import gc
 import itertools
 import logging
 import threading
