@@ -113,7 +113,7 @@ class Round:
 
     def check(self):
         state = self.job.state
-        assert state in (("done", "killed") if self.end in ("kill", "stop") else ("done",))
+        assert state in (("done", "killed", "cancelled") if self.end in ("kill", "stop") else ("done",))
         values = Counter(self.lists[0] + self.lists[1])
         # A thread that the job started goes on when the job is killed, until it is told that there is no job any more.
         given = self.note.given
