@@ -131,7 +131,7 @@ impl std::fmt::Display for Shown<'_> {
 
 /// Queue it again for a time; false where it is to end, because a kill or a stop was asked for, or nobody keeps the time.
 fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -> bool {
-    let (py, this) = (job.py(), job.get());
+    let this = job.get();
     if !this.house.is_here() {
         return false;
     }
@@ -169,7 +169,7 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
     }
     if this.is_over() {
         // Ended between the two: nobody else takes the alarm back.
-        forget_alarms(py, this);
+        forget_alarms(this);
     }
     true
 }
@@ -200,7 +200,7 @@ pub(crate) fn expire(job: &Bound<'_, Job>) {
 }
 
 /// Take its alarms back: it has ended.
-pub(crate) fn forget_alarms(_py: Python<'_>, job: &Job) {
+pub(crate) fn forget_alarms(job: &Job) {
     let Some(plan) = &job.plan else { return };
     let alarm = plan.alarm.lock().take();
     let expiry = plan.expiry.lock().take();

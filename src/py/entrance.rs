@@ -184,7 +184,8 @@ impl Owner<'_> {
         Ok(Some(job.clone()))
     }
 
-    fn send_off(job: &Bound<'_, Job>, more: Option<&More>) -> PyResult<Option<PyErr>> {
+    /// Launch a job, or hold it back where it has to wait.
+    pub(crate) fn send_off(job: &Bound<'_, Job>, more: Option<&More>) -> PyResult<Option<PyErr>> {
         match (&job.get().plan, more) {
             (Some(plan), Some(more)) => {
                 let after = more
@@ -199,7 +200,7 @@ impl Owner<'_> {
     }
 
     /// A job that was not accepted leaves nothing behind but its number.
-    fn take_back(&self, job: &Bound<'_, Job>) {
+    pub(crate) fn take_back(&self, job: &Bound<'_, Job>) {
         let kept = self.registry.remove(job.get().record.number());
         drop(kept);
         Job::end_queued(job, State::Cancelled);
@@ -254,9 +255,11 @@ fn make_room(
 /// success (Ctrl-C) came out of the starting of a worker, and is to be passed on.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     if job.get().group.get().is_some() {
-        // Counted as beside the pool by itself, until it has ended.
         let launched = group::make::launch(job)?;
-        job.get().come_back();
+        if job.get().plan.is_some() {
+            // What the gates counted; it is counted as beside the pool by itself, too, until it has ended.
+            job.get().come_back();
+        }
         return Ok(launched);
     }
     if let Some(order) = errand::order_of(job.get()) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -244,7 +245,7 @@ fn start(job: &Bound<'_, Job>, plan: &Plan) {
     match launch(job) {
         Ok(None) => {}
         // Ctrl-C, or a kill of the job that brought this about: it belongs to the code that runs here, not to this job.
-        Ok(Some(interrupt)) => interrupt.restore_later(job.py()),
+        Ok(Some(interrupt)) => pass_on(job.py(), interrupt),
         Err(error) => cannot_run(job, &error),
     }
 }
@@ -258,21 +259,15 @@ pub(crate) fn cannot_run(job: &Bound<'_, Job>, error: &PyErr) {
     Job::end_queued(job, State::Lost);
 }
 
-trait RestoreLater {
-    fn restore_later(self, py: Python<'_>);
-}
-
-impl RestoreLater for PyErr {
-    /// Have it raised again when the interpreter next looks for signals, where it is one (Ctrl-C); shown else.
-    fn restore_later(self, py: Python<'_>) {
-        if self.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py) {
-            let simulated = py
-                .import("_thread")
-                .and_then(|thread| thread.call_method0("interrupt_main"));
-            if simulated.is_ok() {
-                return;
-            }
-        }
-        self.write_unraisable(py, None);
+/// Have an exception that came out of the starting of a worker raised again when the interpreter next looks for signals, where
+/// it is one (Ctrl-C); shown else.
+fn pass_on(py: Python<'_>, error: PyErr) {
+    let is_passed_on = error.is_instance_of::<PyKeyboardInterrupt>(py)
+        && py
+            .import("_thread")
+            .and_then(|thread| thread.call_method0("interrupt_main"))
+            .is_ok();
+    if !is_passed_on {
+        error.write_unraisable(py, None);
     }
 }

@@ -75,7 +75,7 @@ impl Job {
         }
         if let Some(plan) = &job.plan {
             gates::leave_limits(me, plan);
-            again::forget_alarms(me.py(), job);
+            again::forget_alarms(job);
         }
         let (callbacks, dependents, gone, stream, is_linked) = {
             let mut held = job.held.lock();

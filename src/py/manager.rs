@@ -56,6 +56,14 @@ impl Drop for JobManager {
 }
 
 impl JobManager {
+    /// Options as they were given, on top of none.
+    pub(crate) fn options_of(&self, given: Option<&Bound<'_, PyDict>>) -> PyResult<Options> {
+        given.map_or_else(
+            || Ok(Options::default()),
+            |given| Options::default().with(self, given),
+        )
+    }
+
     /// `new`, under options.
     pub(crate) fn new_job<'py>(
         &self,
@@ -262,10 +270,7 @@ impl JobManager {
     /// function's own arguments never collide. Raises as `new` does for options.
     #[pyo3(signature = (**options))]
     fn options(me: Bound<'_, Self>, options: Option<&Bound<'_, PyDict>>) -> PyResult<ManagerView> {
-        let options = match options {
-            Some(options) => Options::default().with(me.get(), options)?,
-            None => Options::default(),
-        };
+        let options = me.get().options_of(options)?;
         Ok(ManagerView::new(me.unbind(), options))
     }
 
@@ -281,10 +286,7 @@ impl JobManager {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, Job>> {
         let py = source.py();
-        let options = match options {
-            Some(options) => Options::default().with(self, options)?,
-            None => Options::default(),
-        };
+        let options = self.options_of(options)?;
         let namespaces = glob.map(|glob| {
             let loc = loc.unwrap_or_else(|| glob.clone_ref(py));
             Box::new((glob, loc))

@@ -122,10 +122,7 @@ impl JobManager {
             encoding: encoding.as_deref(),
             finish: None,
         };
-        let options = match options {
-            Some(options) => Options::default().with(self, options)?,
-            None => Options::default(),
-        };
+        let options = self.options_of(options)?;
         self.command_job(command, &given, &options)
     }
 
@@ -145,10 +142,7 @@ impl JobManager {
             encoding: Some("utf-8"),
             finish: Some(finish),
         };
-        let options = match options {
-            Some(options) => Options::default().with(self, options)?,
-            None => Options::default(),
-        };
+        let options = self.options_of(options)?;
         self.command_job(command, &given, &options)
     }
 }

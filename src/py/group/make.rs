@@ -8,12 +8,12 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple, PyWeakrefReference};
 
-use super::super::entrance::recruit_for;
+use super::super::entrance::{Owner, recruit_for};
 use super::super::house::House;
 use super::super::job::Job;
 use super::super::options::{More, Options};
 use super::super::work::{Label, Work};
-use super::super::{errors, exit, gates, shim};
+use super::super::{errors, exit, shim};
 use super::blocks::Cursor;
 use super::face::JobGroup;
 use super::map::{Manner, Plan};
@@ -24,7 +24,6 @@ use crate::core::muster::Muster;
 use crate::core::pace::Pace;
 use crate::core::pool::{Admission, Closed};
 use crate::core::registry::Registry;
-use crate::core::state::State;
 use crate::core::sync::{Condvar, Mutex};
 use crate::core::window::{Rule, Window};
 use crate::interrupt::{collector, context};
@@ -92,20 +91,11 @@ pub(super) fn start<'py>(
         exit::keep_for(job);
     }
     registry.insert(number, job.clone().unbind());
-    let launched = match (&job.get().plan, more) {
-        (Some(plan), Some(more)) => {
-            let after = more.after.iter().map(|before| before.clone_ref(py));
-            gates::admit(job, plan, after.collect()).map(|()| None)
-        }
-        _ => launch(job),
-    };
-    match launched {
+    match Owner::send_off(job, more) {
         Ok(None) => Ok(made),
         Ok(Some(interrupt)) => Err(interrupt),
         Err(error) => {
-            let kept = registry.remove(number);
-            drop(kept);
-            Job::end_queued(job, State::Cancelled);
+            Owner { house, registry }.take_back(job);
             Err(error)
         }
     }

@@ -61,6 +61,7 @@ impl JobManager {
         function: &Bound<'py, PyAny>,
         iterables: &Bound<'py, PyTuple>,
     ) -> PyResult<Plan<'py>> {
+        not_callable(function)?;
         let py = function.py();
         let lengths: Vec<Option<usize>> = iterables
             .iter()
@@ -100,6 +101,7 @@ impl JobManager {
         function: &Bound<'py, PyAny>,
         iterable: &Bound<'py, PyAny>,
     ) -> PyResult<Plan<'py>> {
+        not_callable(function)?;
         Ok(Plan {
             function: function.clone(),
             args: PyTuple::new(function.py(), [iterable])?,
@@ -159,11 +161,11 @@ impl JobManager {
         ordered: bool,
         buffersize: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, JobGroup>> {
-        self.map_under(
+        let manner = Manner::of(self, workers, chunksize, ordered, buffersize)?;
+        self.group_under(
             &Options::default(),
-            r#fn,
-            iterables,
-            &Manner::of(self, workers, chunksize, ordered, buffersize)?,
+            Self::plan_map(r#fn, iterables)?,
+            &manner,
         )
     }
 
@@ -178,52 +180,24 @@ impl JobManager {
         ordered: bool,
         buffersize: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, JobGroup>> {
-        self.starmap_under(
+        let manner = Manner::of(self, workers, chunksize, ordered, buffersize)?;
+        self.group_under(
             &Options::default(),
-            r#fn,
-            iterable,
-            &Manner::of(self, workers, chunksize, ordered, buffersize)?,
+            Self::plan_starmap(r#fn, iterable)?,
+            &manner,
         )
     }
 }
 
 impl JobManager {
-    fn map_under<'py>(
+    fn group_under<'py>(
         &self,
         options: &Options,
-        function: &Bound<'py, PyAny>,
-        iterables: &Bound<'py, PyTuple>,
+        plan: Plan<'py>,
         manner: &Manner,
     ) -> PyResult<Bound<'py, JobGroup>> {
-        not_callable(function)?;
-        let plan = Self::plan_map(function, iterables)?;
-        start(
-            function.py(),
-            &self.house,
-            &self.registry,
-            plan,
-            manner,
-            options,
-        )
-    }
-
-    fn starmap_under<'py>(
-        &self,
-        options: &Options,
-        function: &Bound<'py, PyAny>,
-        iterable: &Bound<'py, PyAny>,
-        manner: &Manner,
-    ) -> PyResult<Bound<'py, JobGroup>> {
-        not_callable(function)?;
-        let plan = Self::plan_starmap(function, iterable)?;
-        start(
-            function.py(),
-            &self.house,
-            &self.registry,
-            plan,
-            manner,
-            options,
-        )
+        let py = plan.function.py();
+        start(py, &self.house, &self.registry, plan, manner, options)
     }
 }
 
@@ -242,7 +216,7 @@ impl ManagerView {
     ) -> PyResult<Bound<'py, JobGroup>> {
         let (manager, options) = self.parts();
         let manner = Manner::of(manager, workers, chunksize, ordered, buffersize)?;
-        manager.map_under(options, r#fn, iterables, &manner)
+        manager.group_under(options, JobManager::plan_map(r#fn, iterables)?, &manner)
     }
 
     /// As `JobManager.starmap`, under the options of this view. `timeout` is for each item.
@@ -258,6 +232,6 @@ impl ManagerView {
     ) -> PyResult<Bound<'py, JobGroup>> {
         let (manager, options) = self.parts();
         let manner = Manner::of(manager, workers, chunksize, ordered, buffersize)?;
-        manager.starmap_under(options, r#fn, iterable, &manner)
+        manager.group_under(options, JobManager::plan_starmap(r#fn, iterable)?, &manner)
     }
 }
