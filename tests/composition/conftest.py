@@ -85,3 +85,49 @@ def has_ended() -> Callable[[int], bool]:
             os.close(process)
 
     return has_ended
+
+
+class Gate:
+    """A function for items that wait until they are let go; says which have begun."""
+
+    def __init__(self, *held):
+        self.held = set(held)
+        self.begun = []
+        self.changed = threading.Condition()
+
+    def __call__(self, item):
+        with self.changed:
+            self.begun.append(item)
+            self.changed.notify_all()
+            assert self.changed.wait_for(lambda: item not in self.held, 20)
+        return item
+
+    def wait_for(self, count):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.begun) >= count, 10)
+
+    def go(self):
+        with self.changed:
+            self.held.clear()
+            self.changed.notify_all()
+
+
+@pytest.fixture
+def make_gate() -> type[Gate]:
+    return Gate
+
+
+@pytest.fixture
+def drained() -> Callable[[Iterator[object]], list[object]]:
+    def drained(iterator):
+        """Everything an iterator gives and raises."""
+        seen = []
+        while True:
+            try:
+                seen.append(next(iterator))
+            except StopIteration:
+                return seen
+            except Exception as error:
+                seen.append(error)
+
+    return drained

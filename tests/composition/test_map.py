@@ -14,31 +14,6 @@ import pytest
 import rjobs
 
 
-class Gate:
-    """A function for items that wait until they are let go; says which have begun."""
-
-    def __init__(self, *held):
-        self.held = set(held)
-        self.begun = []
-        self.changed = threading.Condition()
-
-    def __call__(self, item):
-        with self.changed:
-            self.begun.append(item)
-            self.changed.notify_all()
-            assert self.changed.wait_for(lambda: item not in self.held, 20)
-        return item
-
-    def wait_for(self, count):
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.begun) >= count, 10)
-
-    def go(self):
-        with self.changed:
-            self.held.clear()
-            self.changed.notify_all()
-
-
 @pytest.mark.parametrize(
     "items",
     [
@@ -98,8 +73,8 @@ def test_options_hold_for_groups(manager):
     assert manager.options(name="powers").starmap(pow, [(1, 2)]).name == "powers"
 
 
-def test_it_is_one_job_in_the_table_with_its_progress(manager, capsys):
-    gate = Gate(2)
+def test_it_is_one_job_in_the_table_with_its_progress(manager, capsys, make_gate):
+    gate = make_gate(2)
     group = manager.map(gate, range(5), workers=1, chunksize=1)
     gate.wait_for(3)
     assert manager.running == [group]
@@ -113,8 +88,8 @@ def test_it_is_one_job_in_the_table_with_its_progress(manager, capsys):
     assert "5/5" in repr(group)
 
 
-def test_results_come_while_others_still_run(manager):
-    gate = Gate(3)
+def test_results_come_while_others_still_run(manager, make_gate):
+    gate = make_gate(3)
     group = manager.map(gate, range(5))
     assert list(itertools.islice(group, 3)) == [0, 1, 2]
     assert sorted(itertools.islice(group.as_completed(), 4)) == [0, 1, 2, 4]
@@ -123,8 +98,8 @@ def test_results_come_while_others_still_run(manager):
     assert list(group) == [0, 1, 2, 3, 4]
 
 
-def test_unordered_results_come_as_they_are_done(manager):
-    gate = Gate(0)
+def test_unordered_results_come_as_they_are_done(manager, make_gate):
+    gate = make_gate(0)
     group = manager.map(gate, range(3), ordered=False)
     results = iter(group)
     assert {next(results), next(results)} == {1, 2}
@@ -170,8 +145,8 @@ def test_items_that_wait_are_spread_over_all_workers(manager):
     assert len(manager.map(lambda _: barrier.wait(20), range(30), workers=30).results(20)) == 30
 
 
-def test_there_are_never_more_workers_than_were_asked_for(manager):
-    gate = Gate(*range(20))
+def test_there_are_never_more_workers_than_were_asked_for(manager, make_gate):
+    gate = make_gate(*range(20))
     group = manager.map(gate, range(20), workers=3)
     gate.wait_for(3)
     manager.submit(int).get(5)

@@ -8,18 +8,6 @@ import pytest
 import rjobs
 
 
-def drained(iterator):
-    """Everything an iterator gives and raises."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(iterator))
-        except StopIteration:
-            return seen
-        except Exception as error:
-            seen.append(error)
-
-
 @pytest.mark.parametrize("view", [False, True], ids=["manager", "view"])
 @pytest.mark.parametrize("name", ["workers", "chunksize", "buffersize"])
 @pytest.mark.parametrize(
@@ -97,7 +85,7 @@ def test_a_length_that_is_wrong_does_no_harm(manager):
 
 
 @pytest.mark.parametrize("options", [{}, {"buffersize": 2}, {"workers": 1, "chunksize": 2}, {"ordered": False}])
-def test_an_iterable_that_raises_half_way_loses_nothing(manager, options):
+def test_an_iterable_that_raises_half_way_loses_nothing(manager, options, drained):
     error = OSError("broken")
 
     def items():
@@ -116,7 +104,7 @@ def test_an_iterable_that_raises_half_way_loses_nothing(manager, options):
         group.results(return_exceptions=True)
 
 
-def test_the_first_error_is_an_items_where_one_failed_before_the_iterable_did(manager):
+def test_the_first_error_is_an_items_where_one_failed_before_the_iterable_did(manager, drained):
     def items():
         yield 0
         raise OSError("broken")

@@ -9,47 +9,10 @@ import pytest
 import rjobs
 
 
-class Gate:
-    """A function for items that wait until they are let go; says which have begun."""
-
-    def __init__(self, *held):
-        self.held = set(held)
-        self.begun = []
-        self.changed = threading.Condition()
-
-    def __call__(self, item):
-        with self.changed:
-            self.begun.append(item)
-            self.changed.notify_all()
-            assert self.changed.wait_for(lambda: item not in self.held, 20)
-        return item
-
-    def wait_for(self, count):
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.begun) >= count, 10)
-
-    def go(self):
-        with self.changed:
-            self.held.clear()
-            self.changed.notify_all()
-
-
 def odd_fails(item):
     if item % 2:
         raise ValueError(item)
     return item
-
-
-def drained(iterator):
-    """Everything an iterator gives and raises."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(iterator))
-        except StopIteration:
-            return seen
-        except Exception as error:
-            seen.append(error)
 
 
 def test_failed_items_are_told_and_the_others_are_done(manager):
@@ -67,7 +30,7 @@ def test_failed_items_are_told_and_the_others_are_done(manager):
     assert group.progress.done == 5
 
 
-def test_iterating_raises_at_its_place_and_goes_on_behind(manager):
+def test_iterating_raises_at_its_place_and_goes_on_behind(manager, drained):
     group = manager.map(odd_fails, range(4))
     assert drained(iter(group)) == [0, group.errors[1], 2, group.errors[3]]
     assert set(drained(group.as_completed())) == {0, group.errors[1], 2, group.errors[3]}
@@ -79,7 +42,7 @@ def test_tracebacks_begin_with_the_users_code(manager):
     assert error.__traceback__.tb_next is None
 
 
-def test_an_item_that_raises_stop_iteration_does_not_end_the_iteration(manager):
+def test_an_item_that_raises_stop_iteration_does_not_end_the_iteration(manager, drained):
     def stops(item):
         raise StopIteration(item)
 
@@ -131,8 +94,8 @@ def test_a_timeout_is_for_each_item(manager):
     assert group.results(return_exceptions=True) == [0, group.errors[1], 2]
 
 
-def test_waiting_has_its_own_time(manager):
-    gate = Gate(0)
+def test_waiting_has_its_own_time(manager, make_gate):
+    gate = make_gate(0)
     group = manager.map(gate, [0])
     assert not group.wait(0.01)
     with pytest.raises(TimeoutError):
@@ -143,7 +106,7 @@ def test_waiting_has_its_own_time(manager):
     assert group.wait(5)
 
 
-def test_kill_ends_all_items_that_run_and_begins_no_other(manager):
+def test_kill_ends_all_items_that_run_and_begins_no_other(manager, drained):
     begun, cleaned, ready = [], [], threading.Barrier(6)
 
     def long(item):
@@ -168,8 +131,8 @@ def test_kill_ends_all_items_that_run_and_begins_no_other(manager):
     assert manager.submit(int).get(5) == 0
 
 
-def test_a_killed_group_raises_that_behind_its_results(manager):
-    gate = Gate(2)
+def test_a_killed_group_raises_that_behind_its_results(manager, make_gate):
+    gate = make_gate(2)
     group = manager.map(gate, range(10), workers=1, chunksize=1)
     results = iter(group)
     assert [next(results), next(results)] == [0, 1]
@@ -179,8 +142,8 @@ def test_a_killed_group_raises_that_behind_its_results(manager):
     assert list(results) == []
 
 
-def test_stop_lets_items_in_flight_end_and_begins_no_other(manager):
-    gate = Gate(0, 1)
+def test_stop_lets_items_in_flight_end_and_begins_no_other(manager, make_gate):
+    gate = make_gate(0, 1)
     group = manager.map(gate, range(100), workers=2)
     gate.wait_for(2)
     stopping = manager.submit(group.stop, 20)
