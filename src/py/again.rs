@@ -8,10 +8,10 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
 use super::alarm::Alarm;
-use super::entrance::runs_in_the_pool;
 use super::job::Job;
 use super::outcome::Outcome;
 use super::plan::{Plan, Stage};
+use super::work::Kind;
 use super::{errors, exit, gates, held, log, shim};
 use crate::core::state::State;
 
@@ -137,7 +137,7 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
     }
     plan.set_stage(stage);
     // What runs on something else than a worker is beside the pool already.
-    let comes_from_the_pool = runs_in_the_pool(job);
+    let comes_from_the_pool = this.kind == Kind::Call;
     if comes_from_the_pool {
         this.house.entrance.step_aside();
         this.went_aside();

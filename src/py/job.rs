@@ -18,7 +18,7 @@ use super::plan::Plan;
 use super::progress::Reported;
 use super::runner::Runner;
 use super::values::Stream;
-use super::work::{Label, Work};
+use super::work::{Kind, Label, Work};
 use crate::core::clock::Tick;
 use crate::core::latch::Latch;
 use crate::core::output::Output;
@@ -38,6 +38,7 @@ pub struct Job {
     pub(crate) label: Label,
     pub(crate) given_name: Option<Box<str>>,
     pub(crate) source: Option<Box<Source>>,
+    pub(crate) kind: Kind,
     pub(crate) timeout: Option<Duration>,
     pub(crate) daemon: bool,
     pub(crate) echo: bool,
@@ -130,6 +131,7 @@ impl Job {
         house: &Arc<House>,
         label: Label,
         source: Option<Box<Source>>,
+        kind: Kind,
         work: Work,
         options: &Options,
     ) -> Self {
@@ -139,6 +141,7 @@ impl Job {
             label,
             given_name: options.name.clone(),
             source,
+            kind,
             timeout: options.timeout,
             daemon: options.daemon,
             echo: options.echo,
