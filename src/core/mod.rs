@@ -21,6 +21,7 @@ pub mod queue;
 pub mod record;
 pub mod registry;
 pub mod ring;
+pub mod spread;
 pub mod state;
 pub mod sync;
 pub mod timers;

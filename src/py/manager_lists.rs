@@ -111,7 +111,7 @@ impl JobManager {
 
     /// The threads it has now, idle ones included.
     #[getter]
-    fn workers(&self) -> usize {
+    pub(crate) fn workers(&self) -> usize {
         if self.house.is_here() {
             self.house.pool.workers()
         } else {
