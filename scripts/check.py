@@ -27,10 +27,10 @@ import interpreters
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-KINDS = ("lint", "types", "rust", "pytest")
+KINDS = ("lint", "types", "rust", "docs", "pytest")
 # Each test has its own time-out; this one is for a process that hangs when it exits.
 PYTEST_SECONDS = 1200
-PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts")
+PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts", "docs")
 
 Stage = tuple[str, "Callable[[], None]"]
 
@@ -65,6 +65,18 @@ def rust(env: envs.Env) -> Iterator[Stage]:
             subprocess.run(command, cwd=envs.ROOT, env=variables, check=True)
 
     yield "cargo test", cargo_test
+
+
+def docs(env: envs.Env) -> Iterator[Stage]:
+    """The site. Its reference is read off the built extension."""
+
+    def mkdocs() -> None:
+        env.ensure("docs")
+        # Says at length that MkDocs 2 is coming.
+        with_variables = ["env", "NO_MKDOCS_2_WARNING=1"] if os.name == "posix" else []
+        env.run(*with_variables, env.python, "-m", "mkdocs", "build", "--quiet")
+
+    yield "mkdocs build --strict", mkdocs
 
 
 def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[Stage]:
@@ -150,16 +162,13 @@ def main() -> int:
 
     def setup() -> None:
         env.ensure("test", *(() if kinds == ["pytest"] else ("notebook", "dev")))
-        if {"types", "pytest"}.intersection(kinds):
+        if {"types", "docs", "pytest"}.intersection(kinds):
             env.build(quick=options.quick)
 
     def stages() -> Iterator[Stage]:
-        if "lint" in kinds:
-            yield from lint(env)
-        if "types" in kinds:
-            yield from types(env)
-        if "rust" in kinds:
-            yield from rust(env)
+        for kind, stages_of in (("lint", lint), ("types", types), ("rust", rust), ("docs", docs)):
+            if kind in kinds:
+                yield from stages_of(env)
         if "pytest" in kinds:
             yield from pytest(env, extra, this_only=options.this)
 
