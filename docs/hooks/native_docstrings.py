@@ -1,4 +1,4 @@
-"""For the reference: the types of the extension module stand in its stub, the docstrings in the module. Joins the two."""
+"""For the reference: the types of the extension module stand in its stub, the docstrings in itself. Joins the two."""
 
 from __future__ import annotations
 
