@@ -255,12 +255,7 @@ fn make_room(
 /// success (Ctrl-C) came out of the starting of a worker, and is to be passed on.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     if job.get().group.get().is_some() {
-        let launched = group::make::launch(job)?;
-        if job.get().plan.is_some() {
-            // What the gates counted; it is counted as beside the pool by itself, too, until it has ended.
-            job.get().come_back();
-        }
-        return Ok(launched);
+        return group::make::launch(job);
     }
     if let Some(order) = errand::order_of(job.get()) {
         return errand::start(job, order);

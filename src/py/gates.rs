@@ -28,10 +28,13 @@ use crate::interrupt::call;
 /// The first steps of a job that has a plan; called once, by who made it. An error: it was not accepted.
 pub(crate) fn admit(job: &Bound<'_, Job>, plan: &Plan, after: Vec<Py<Job>>) -> PyResult<()> {
     let house = &job.get().house;
-    if !house.entrance.enter() {
-        return Err(errors::closed());
+    // A group has been counted when it was made, and is until it ends.
+    if job.get().group.get().is_none() {
+        if !house.entrance.enter() {
+            return Err(errors::closed());
+        }
+        job.get().went_aside();
     }
-    job.get().went_aside();
     if let Some(expiry) = plan.ttl.and_then(|ttl| plan.since.checked_add(ttl)) {
         let alarm = Alarm::Expiry(job.clone().unbind());
         *plan.expiry.lock() = Some(house.timers.add(expiry, alarm)?);
@@ -241,6 +244,10 @@ pub(crate) fn look(py: Python<'_>, house: &Arc<House>) {
 }
 
 fn start(job: &Bound<'_, Job>, plan: &Plan) {
+    if job.get().is_over() {
+        // Ended while it waited.
+        return;
+    }
     plan.set_stage(Stage::Worker);
     match launch(job) {
         Ok(None) => {}
