@@ -178,7 +178,7 @@ pub(crate) fn to_its_limits(job: &Bound<'_, Job>, plan: &Plan) {
     let waiting = job.clone().unbind();
     let released = house
         .limits
-        .admit(waiting, names, plan.rank, Instant::now());
+        .admit(waiting, names, plan.rank, &plan.ticket, Instant::now());
     go_on(job.py(), house, released);
     if job.get().is_over() {
         // Ended just before it came in: who ended it did not find it there.
@@ -193,7 +193,7 @@ pub(crate) fn leave_limits(job: &Bound<'_, Job>, plan: &Plan) {
         if plan.has_places.swap(false, Ordering::AcqRel) {
             go_on(job.py(), house, house.limits.leave(names, Instant::now()));
         } else if plan.stage() == Stage::Limit {
-            let gone = house.limits.withdraw(|waiting| waiting.is(job));
+            let gone = house.limits.withdraw(names, plan.rank, &plan.ticket);
             drop(gone);
         }
     }
