@@ -238,14 +238,16 @@ fn make_room(
         backlog.enter();
         return Ok(());
     }
-    wait::block(py, Patience::of(None)?, |until| {
+    let has_place = wait::block(py, Patience::of(None)?, |until| {
         if house.entrance.is_closed() {
             return Some(false);
         }
         backlog.enter_until(until).then_some(true)
     })?;
     if house.entrance.is_closed() {
-        backlog.leave();
+        if has_place == Some(true) {
+            backlog.leave();
+        }
         return Err(errors::closed());
     }
     Ok(())

@@ -1,4 +1,4 @@
-"""What ends while it waits for other jobs, is not waited for any more: not by a shutdown either, whatever kind of job it is."""
+"""What ends while it waits for other jobs is not waited for any more, not by a shutdown either, whatever it is."""
 
 from __future__ import annotations
 
