@@ -257,14 +257,16 @@ fn make_room(
         backlog.enter();
         return Ok(());
     }
-    wait::block(py, Patience::of(None)?, |until| {
+    let has_place = wait::block(py, Patience::of(None)?, |until| {
         if house.entrance.is_closed() {
             return Some(false);
         }
         backlog.enter_until(until).then_some(true)
     })?;
     if house.entrance.is_closed() {
-        backlog.leave();
+        if has_place == Some(true) {
+            backlog.leave();
+        }
         return Err(errors::closed());
     }
     Ok(())
@@ -283,12 +285,7 @@ pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
         Kind::Command => errand::launch(job),
         Kind::Group => {
             group::make::ask(job.get());
-            let launched = to_the_pool(job)?;
-            if job.get().plan.is_some() {
-                // What the gates counted; it is counted as beside the pool by itself, too, until it has ended.
-                job.get().come_back();
-            }
-            Ok(launched)
+            to_the_pool(job)
         }
     }
 }

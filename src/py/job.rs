@@ -89,6 +89,8 @@ pub(crate) struct Extras {
     pub(crate) dependents: Vec<Py<Job>>,
     /// The job whose result is its first argument, until that is there.
     pub(crate) feeds: Option<Py<Job>>,
+    /// It has ended without that.
+    pub(crate) is_unfed: bool,
     /// The job for which it was skipped.
     pub(crate) cause: Option<Py<Job>>,
     /// When it is tried again: a policy, or what keeps count under one.
@@ -115,6 +117,13 @@ impl Extras {
 }
 
 impl Extras {
+    /// It has ended: not to hold the one before it, since a long row of them would hang together.
+    pub(crate) fn let_go_of_feeds(&mut self) -> Option<Py<Job>> {
+        let feeds = self.feeds.take();
+        self.is_unfed = feeds.is_some();
+        feeds
+    }
+
     /// Whether it may refer back to the job.
     pub(crate) fn is_linked(&self) -> bool {
         self.future.is_some()

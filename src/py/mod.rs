@@ -6,6 +6,7 @@
 mod again;
 pub(crate) mod alarm;
 pub(crate) mod as_completed;
+mod chain;
 mod compose;
 pub(crate) mod current;
 pub(crate) mod desk;

@@ -1,6 +1,7 @@
 //! Which jobs run on their manager's event loop, and how they get there.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -34,6 +35,12 @@ pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
             return Err(errors::closed());
         }
         job.get().went_aside();
+        // Who ends it at this moment either sees that it is aside, or is seen here.
+        fence(Ordering::SeqCst);
+        if job.get().is_over() {
+            job.get().come_back();
+            return Ok(None);
+        }
     }
     let errand = Errand::new(job);
     let before = {
