@@ -41,6 +41,7 @@ mod recruit;
 pub(crate) mod runner;
 mod shell;
 pub(crate) mod shim;
+mod snapshot;
 pub(crate) mod streams;
 pub(crate) mod unraisable;
 pub(crate) mod values;
