@@ -55,7 +55,7 @@ def read_bar(progress: Any, failed: int = 0, *, steady: bool = False) -> Bar | N
         fraction=min(done / total, 1) if total else None,
         far=f"{far}, {failed:,} failed" if failed else far,
         rate=speed(rate, unit) if rate else "",
-        left=f"{(coarse if steady else duration)(eta)} left" if eta else "",
+        left=f"{coarse(eta + 0.99) if steady else duration(eta)} left" if eta else "",
         desc=one_line(str(getattr(progress, "desc", None) or ""), _DESC),
     )
 
@@ -65,13 +65,13 @@ def _number(progress: Any, name: str) -> float | None:
     return value if isinstance(value, float | int) else None
 
 
-def bars_of(job: Job[Any], *, steady: bool = False) -> list[Bar]:
+def bars_of(job: Job[Any], *, steady: bool = False, failures: bool = True) -> list[Bar]:
     """Read the progress of a job, and behind it the bars that are open inside of it; empty where there is none.
 
-    Without one of its own the first of those inside stands for it.
+    With `failures` that of a group tells how many of its items failed.
     """
     try:
-        failed = job._first_errors(0)[0] if hasattr(job, "_first_errors") else 0  # noqa: SLF001
+        failed = job._first_errors(0)[0] if failures and hasattr(job, "_first_errors") else 0  # noqa: SLF001
         bars = [read_bar(job.progress, failed, steady=steady)]
         if bars[0] is not None:
             bars += [read_bar(inner, steady=steady) for inner in job._inner_progress[:INNER]]  # noqa: SLF001

@@ -48,7 +48,7 @@ def job_html(job: Job[Any], *, steady: bool = False) -> str:
     """
     kind = _rows.kind(job)
     name = one_line(str(_rows.read(job, "name", "?")), _FULL_NAME)
-    bars = bars_of(job, steady=steady)
+    bars = bars_of(job, steady=steady, failures=False)
     parts = [
         '<div class="rj-h">',
         f"<b>Job {escape(str(_rows.read(job, 'num', '?')))}</b>",
