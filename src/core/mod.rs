@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backlog;
+pub mod bars;
 pub mod clock;
 pub mod entrance;
 pub mod generations;

@@ -15,10 +15,10 @@ use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::plan::Plan;
-use super::progress::Reported;
 use super::runner::Runner;
 use super::values::Stream;
 use super::work::{Kind, Label, Work};
+use crate::core::bars::Bars;
 use crate::core::clock::Tick;
 use crate::core::latch::Latch;
 use crate::core::output::Output;
@@ -100,7 +100,7 @@ pub(crate) struct Extras {
     /// The values it gives before its end, and how many may wait to be read, where that was said.
     pub(crate) stream: Option<Arc<Stream>>,
     pub(crate) buffersize: Option<usize>,
-    pub(crate) progress: Option<Box<Reported>>,
+    pub(crate) progress: Option<Box<Bars>>,
     /// Those who follow its output to its end.
     pub(crate) followers: usize,
 }

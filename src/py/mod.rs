@@ -42,6 +42,7 @@ mod recruit;
 pub(crate) mod runner;
 mod shell;
 pub(crate) mod shim;
+mod snapshot;
 mod stats;
 pub(crate) mod streams;
 pub(crate) mod unraisable;

@@ -115,6 +115,5 @@ pub(crate) static MAP_IS_ASYNC: Door = Door::new("rjobs._map_loop", "is_async");
 pub(crate) static MAP_PULL: Door = Door::new("rjobs._map_loop", "pull");
 pub(crate) static MAP_TRIM: Door = Door::new("rjobs._map_loop", "trim");
 pub(crate) static GROUP_TEXT: Door = Door::new("rjobs._map_loop", "describe");
-pub(crate) static PROGRESS: Door = Door::new("rjobs._group_progress", "progress");
 pub(crate) static CHAIN: Door = Door::new("itertools", "chain");
 pub(crate) static ZIP: Door = Door::new("builtins", "zip");

@@ -9,6 +9,7 @@ from IPython.display import publish_display_data
 from IPython.utils.capture import capture_output
 
 from rjobs import current_job
+from rjobs.notebook import live
 
 if TYPE_CHECKING:
     from rjobs import Job
@@ -70,6 +71,8 @@ def install(shell: Any, patches: Patches) -> None:
     patches.set(publisher, "publish", publish_or_keep)
     patches.set(publisher, "clear_output", clear_shown_or_kept)
     _guard_captures(patches)
+    if front_end:
+        live.install(shell, patches)
 
 
 def _guard_captures(patches: Patches) -> None:
