@@ -151,7 +151,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     is_oldest = getattr(request, "param", "installed") == "oldest"
     options = {"env": oldest_environment()} if is_oldest else {}
     kernel = start_kernel(cwd=tmp_path_factory.mktemp("kernel"), **options)
-    kernel("%load_ext rjobs")
+    kernel("%load_ext rjobs\njobs.notify = False  # a cell shows what is its own")
     yield kernel
     stop_kernel(kernel)
 

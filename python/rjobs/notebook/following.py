@@ -1,11 +1,11 @@
-"""`%job -f`, `%jobs fg` and `job.follow()` as a cell's value: what a job prints and displays, under the cell that asks."""
+"""`%job -f`, `%jobs fg`, `job.follow()` as a value: what a job prints and displays, under the cell that asks."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import clear_output
+from IPython import display
 
 from rjobs import current_job
 from rjobs._traceback import shell
@@ -35,7 +35,7 @@ def show_follow(text: Follow) -> bool:
     try:
         follower.run()
     except KeyboardInterrupt:
-        print(f"\nDetached: job {job.num} goes on; `%jobs fg {job.num}` attaches again.")  # noqa: T201
+        print(f"\nDetached: job {job.num} goes on. `%jobs fg {job.num}` attaches again.")  # noqa: T201
         return False
     finally:
         follower.leave()
@@ -100,7 +100,8 @@ class _Follower:
         if event.output is None:
             # What the cell itself printed before it began to follow is not the job's to clear.
             if not self._is_fresh or not self._can_clear:
-                clear_output(wait=event.wait)
+                clear: Any = display.clear_output  # untyped
+                clear(wait=event.wait)
             self._let_go()
             return
         self._is_fresh = False

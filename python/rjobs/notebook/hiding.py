@@ -25,7 +25,8 @@ class Hiding:
         """Show a value as the shell does, except the hidden one."""
         if isinstance(value, Follow):
             # Here and not in its own display, which comes below `Out[3]:` in a terminal.
-            show_follow(value)
+            if not self._hook.quiet():  # a `;` at the end of the cell
+                show_follow(value)
             return None
         if self._hidden is not None and value is self._hidden[0]:
             code = self._hidden[1]

@@ -168,7 +168,7 @@ def clear(job: Job[Any], *, wait: bool) -> None:
     job._mark_output()  # noqa: SLF001
 
 
-def _clear(job: Job[Any], wait: bool) -> None:  # noqa: FBT001 - `call_held` takes no names
+def _clear(job: Job[Any], wait: bool) -> None:
     log, outputs = log_of(job), outputs_of(job)
     with log.lock:
         if not wait:
