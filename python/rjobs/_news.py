@@ -32,15 +32,15 @@ _ERRORS = 2
 
 
 def line(jobs: list[Job[Any]]) -> str:
-    """Give one line about jobs that have ended, by their numbers and the names that they were given.
+    """Give one line about jobs (by number) that have ended: their numbers, and the names that they were given.
 
     What a job has no name for is not told by its code: that may be anything, and long.
     """
     parts = []
     by_state: dict[str, list[Job[Any]]] = {}
-    for job in sorted(jobs, key=lambda job: (job.state != "done", job.num)):
+    for job in jobs:
         by_state.setdefault(job.state, []).append(job)
-    for state, those in by_state.items():
+    for state, those in sorted(by_state.items(), key=lambda item: (item[0] != "done", item[1][0].num)):
         if state in ("done", "failed") and len(those) <= (1 if state == "done" else _ERRORS):
             parts += [_one(job, state) for job in those]
         else:

@@ -62,7 +62,10 @@ impl News {
 impl Job {
     /// Whether its end is to be reported: once.
     pub(crate) fn report(&self) -> bool {
-        self.is_over() && !self.reported.swap(true, Ordering::Relaxed)
+        // Read first: of many that are kept, nearly all were told of.
+        !self.reported.load(Ordering::Relaxed)
+            && self.is_over()
+            && !self.reported.swap(true, Ordering::Relaxed)
     }
 }
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Float, Int, TraitError, observe, validate
+from traitlets import Enum, Float, Int, TraitError, observe, validate
 from traitlets.config import Configurable
 
 from rjobs import JobManager, _table
@@ -30,8 +30,10 @@ class RJobs(Configurable):
     max_queued = Int(
         None, allow_none=True, help="The most jobs that may wait for their start; None for any number."
     ).tag(config=True)
-    on_full = AnyTrait(
-        "block", help="With `max_queued` jobs waiting, one more waits ('block') or is refused ('reject')."
+    on_full = Enum(
+        ["block", "reject"],
+        "block",
+        help="With `max_queued` jobs waiting, one more waits ('block') or is refused ('reject').",
     ).tag(config=True)
     notify = AnyTrait(
         "prompt",
@@ -48,9 +50,9 @@ class RJobs(Configurable):
     ).tag(config=True)
     table_rows = Int(_table.ROWS, help="The most rows that the table of jobs shows.").tag(config=True)
 
-    def __init__(self, changed: Callable[[str], None], **kwargs: Any) -> None:
-        # Called with the name of a setting that was changed after this.
-        self._changed: Callable[[str], None] | None = None
+    def __init__(self, changed: Callable[[str, Any], None], **kwargs: Any) -> None:
+        # Called with the name and the value of a setting that is changed after this.
+        self._changed: Callable[[str, Any], None] | None = None
         super().__init__(**kwargs)
         self._changed = changed
 
@@ -64,6 +66,13 @@ class RJobs(Configurable):
         """Give the options of jobs that `%job` makes, where they are set."""
         options = {"timeout": self.timeout, "result_ttl": self.result_ttl}
         return {name: value for name, value in options.items() if value is not None}
+
+    def agree(self, manager: JobManager) -> None:
+        """Take the setting that the user has changed at the manager itself."""
+        if manager.notify != self.notify:
+            changed, self._changed = self._changed, None
+            self.notify = manager.notify
+            self._changed = changed
 
     @validate(*_POSITIVE)
     def _valid_positive(self, proposal: Any) -> Any:
@@ -79,12 +88,6 @@ class RJobs(Configurable):
             raise TraitError(f"RJobs.{name} must be 0 or more, not {value!r}.")
         return value
 
-    @validate("on_full")
-    def _valid_on_full(self, proposal: Any) -> Any:
-        if proposal["value"] not in ("block", "reject"):
-            raise TraitError(f"RJobs.on_full must be 'block' or 'reject', not {proposal['value']!r}.")
-        return proposal["value"]
-
     @validate("notify")
     def _valid_notify(self, proposal: Any) -> Any:
         value = proposal["value"]
@@ -97,7 +100,7 @@ class RJobs(Configurable):
     @observe("notify", "table_rows", *_OF_MANAGER)
     def _has_changed(self, change: Any) -> None:
         if self._changed is not None:
-            self._changed(change["name"])
+            self._changed(change["name"], change["new"])
 
 
 def is_of_manager(name: str) -> bool:

@@ -20,10 +20,10 @@ __rjobs_internal__ = True
 
 
 def follow(job: Job[Any]) -> bool:
-    """Show what the job prints (on `sys.stdout`) and displays, from its beginning and as it comes; blocks until it ends.
+    """Show what the job prints (on `sys.stdout`) and displays, from its beginning and as it comes.
 
-    Ctrl-C (or the notebook's interrupt) detaches: the job goes on. A job that did not end well has its
-    traceback printed. Gives True when the job ended, False when the user detached.
+    Blocks until the job ends. Ctrl-C (or the notebook's interrupt) detaches: the job goes on. A job that did
+    not end well has its traceback printed. Gives True when the job ended, False when the user detached.
     """
     return show_follow(job.follow())
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rjobs import Job, JobManager
+    from rjobs.notebook.config import RJobs
 
 _STYLE = "opacity:0.7;font-size:90%"
 
@@ -26,9 +27,10 @@ class News:
     user comes to it by running the next cell: so the line is the first one under that cell.
     """
 
-    def __init__(self, shell: Any, manager: Callable[[], JobManager]) -> None:
+    def __init__(self, shell: Any, manager: Callable[[], JobManager], config: RJobs) -> None:
         self._shell = shell
         self._manager = manager
+        self._config = config
         self._has_prompt = hasattr(shell, "prompt_for_code")
         self._cells = _Cells()
 
@@ -48,6 +50,7 @@ class News:
 
     def _before_cell(self, _info: Any = None) -> None:
         manager = self._manager()
+        self._config.agree(manager)
         if is_notebook(self._shell):
             self._cells.begin(manager, self._shell.kernel.get_parent("shell"))
         if not self._has_prompt:

@@ -33,7 +33,7 @@ class Session:
         self._hiding = Hiding(shell)
         self._config = RJobs(self._configured, parent=shell)
         self._magics = JobMagics(shell, self.manager, self._hiding, self._config.job_options)
-        self._news = News(shell, self.manager)
+        self._news = News(shell, self.manager, self._config)
         self._functions = {"job": self._magics.job, "jobs": self._magics.jobs}
         self._magics_before: dict[tuple[str, str], Any] = {}
         self._completers: list[Any] = []
@@ -111,17 +111,17 @@ class Session:
             if not self._hooks_before and not self._own.running:
                 _capture.uninstall()
 
-    def _configured(self, name: str) -> None:
-        """A setting was changed: have it hold from here on."""
+    def _configured(self, name: str, value: Any) -> None:
+        """A setting is changed: have it hold from here on."""
         if name == "notify":
-            self.manager().notify = self._config.notify
+            self.manager().notify = value
         elif name == "table_rows":
-            _table.ROWS = self._config.table_rows
+            _table.ROWS = value
         elif is_of_manager(name) and self._own is not None:
             own, held = self._own, self._shell.user_ns.get(_VARIABLE)
             if own._next_number:  # noqa: SLF001
                 # For the next session, which reads the configuration again.
-                self._shell.config.RJobs[name] = getattr(self._config, name)
+                self._shell.config.RJobs[name] = value
                 print(  # noqa: T201 - else the user waits for it to do something
                     f"rjobs: {name} holds for a manager from its beginning, and this one has had jobs: "
                     "%reload_ext rjobs makes a new one."
