@@ -190,7 +190,13 @@ impl JobManager {
     }
 
     fn _ipython_key_completions_(&self) -> Vec<u64> {
-        self.registry.collect(|job| Some(job.get().record.number()))
+        // More help nobody who presses the Tab key.
+        const MOST: usize = 1000;
+        let mut numbers = self
+            .registry
+            .collect_newest(MOST, |job| Some(job.get().record.number()));
+        numbers.reverse();
+        numbers
     }
 
     /// For tables: at most `limit` jobs, unfinished ones first and then the newest of the others, and how many there are

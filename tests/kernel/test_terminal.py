@@ -168,3 +168,16 @@ def test_exit_is_prompt_with_running_jobs(terminal):
     terminal.child.close()
     assert time.monotonic() - begin < 10
     assert terminal.child.exitstatus == 0
+
+
+def test_the_configuration_file(tmp_path):
+    profile = tmp_path / "profile_default"
+    profile.mkdir()
+    (profile / "ipython_config.py").write_text(
+        "c.InteractiveShellApp.extensions = ['rjobs']\nc.RJobs.max_workers = 3\nc.RJobs.notify = 'live'\n"
+    )
+    terminal = Terminal(tmp_path)
+    try:
+        assert "(3, 'live')" in plain(terminal("jobs.max_workers, jobs.notify"))
+    finally:
+        terminal.close()

@@ -67,6 +67,8 @@ class _Follower:
 
     def run(self) -> None:
         """Show all that there is and that comes, until the job has ended."""
+        if dropped := self._job.output_dropped:
+            print(f"[{dropped} bytes of older output were dropped]")  # noqa: T201 - as `job.output` says it
         while True:
             marks = self._text._marks  # noqa: SLF001 - before the look, so that none is missed
             while self._step():

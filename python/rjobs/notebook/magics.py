@@ -149,7 +149,9 @@ class JobMagics:
             lines = lookup.number(words[1], "a number of lines") if len(words) > 1 else _TAIL_LINES
             _print_text(lookup.job(manager, words[0]).tail(lines))
         elif command == "fg" and len(words) <= 1:
-            jobs = [lookup.job(manager, word) for word in words] or lookup.alive(manager)[-1:]
+            # A job that follows is not the one that is meant.
+            others = [job for job in lookup.alive(manager) if job is not current_job()]
+            jobs = [lookup.job(manager, word) for word in words] or others[-1:]
             if not jobs:
                 raise UsageError("%jobs fg: no jobs are running. %jobs fg NUMBER shows one that has ended.")
             follow(jobs[0])

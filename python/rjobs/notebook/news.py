@@ -27,7 +27,7 @@ class News:
     user comes to it by running the next cell: so the line is the first one under that cell.
     """
 
-    def __init__(self, shell: Any, manager: Callable[[], JobManager], config: RJobs) -> None:
+    def __init__(self, shell: Any, manager: Callable[[], JobManager | None], config: RJobs) -> None:
         self._shell = shell
         self._manager = manager
         self._config = config
@@ -50,15 +50,20 @@ class News:
 
     def _before_cell(self, _info: Any = None) -> None:
         manager = self._manager()
+        if manager is None:
+            return
         self._config.agree(manager)
         if is_notebook(self._shell):
-            self._cells.begin(manager, self._shell.kernel.get_parent("shell"))
+            # Kernels that are not ipykernel need not have it.
+            with contextlib.suppress(Exception):
+                self._cells.begin(manager, self._shell.kernel.get_parent("shell"))
         if not self._has_prompt:
             self._tell(manager)
 
     def _after_cell(self, _result: Any = None) -> None:
-        if self._has_prompt:
-            self._tell(self._manager())
+        manager = self._manager()
+        if self._has_prompt and manager is not None:
+            self._tell(manager)
 
     def _tell(self, manager: JobManager) -> None:
         if manager.notify != "prompt":
@@ -78,15 +83,17 @@ class News:
             show(_news.line(jobs))
             return
         manager = self._manager()
-        cells: dict[str, tuple[Any, list[Job[Any]]]] = {}
+        cells: dict[int, tuple[dict[str, Any] | None, list[Job[Any]]]] = {}
         for job in jobs:
             parent = self._cells.of(manager, job)
-            msg_id = str(parent.get("header", {}).get("msg_id"))
-            cells.setdefault(msg_id, (parent, []))[1].append(job)
+            cells.setdefault(id(parent), (parent, []))[1].append(job)
         for parent, those in cells.values():
             self._send(_news.line(those), parent)
 
-    def _send(self, text: str, parent: dict[str, Any]) -> None:
+    def _send(self, text: str, parent: dict[str, Any] | None) -> None:
+        if parent is None:
+            self._shell.display_pub.publish(data=_bundle(text))
+            return
         # Not by the shell's own publisher: which cell that reaches from a thread is another one in every version.
         kernel = self._shell.kernel
         content = {"data": _bundle(text), "metadata": {}, "transient": {}}
@@ -116,11 +123,11 @@ class _Cells:
             self._parents.append(parent)
             self._firsts.append(first)
 
-    def of(self, manager: JobManager, job: Job[Any]) -> dict[str, Any]:
+    def of(self, manager: JobManager | None, job: Job[Any]) -> dict[str, Any] | None:
         """Give the message that ran the cell that started a job; that of the last cell where this is not known."""
         if not self._parents:
-            return {}
-        if self._manager is None or self._manager() is not manager or job not in manager:
+            return None
+        if manager is None or self._manager is None or self._manager() is not manager or job not in manager:
             return self._parents[-1]
         return self._parents[max(bisect_right(self._firsts, job.num) - 1, 0)]
 

@@ -33,7 +33,7 @@ class Session:
         self._hiding = Hiding(shell)
         self._config = RJobs(self._configured, parent=shell)
         self._magics = JobMagics(shell, self.manager, self._hiding, self._config.job_options)
-        self._news = News(shell, self.manager, self._config)
+        self._news = News(shell, self._present, self._config)
         self._functions = {"job": self._magics.job, "jobs": self._magics.jobs}
         self._magics_before: dict[tuple[str, str], Any] = {}
         self._completers: list[Any] = []
@@ -54,6 +54,11 @@ class Session:
         if _VARIABLE not in user_ns:  # cleared by `%reset`
             self._put(self._own)
         return self._own
+
+    def _present(self) -> JobManager | None:
+        """Give the manager as it is, for what looks at it in every cell: it puts no variable back."""
+        held = self._shell.user_ns.get(_VARIABLE)
+        return held if isinstance(held, JobManager) else self._own
 
     def load(self) -> None:
         """Put `jobs` into the namespace, register the magics, and set the hooks; all of it or nothing."""
