@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING
 
 import envs
 import interpreters
+import oldest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +87,9 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
         if env != primary:
             env.ensure("test")
             env.build(quick=True)
+        else:
+            # On one interpreter the tests of kernels run with the oldest ipykernel as well.
+            oldest.ensure(env.python, env.tag)
         command = [env.python, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{env.tag}", *(extra or ["-q"])]
         try:
             env.run(*command, timeout=PYTEST_SECONDS, output=output)

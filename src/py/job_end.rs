@@ -102,6 +102,7 @@ impl Job {
         for callback in callbacks {
             Self::run_callback(me, &callback.into_bound(me.py()));
         }
+        Self::tell_end(me);
         // After the callbacks: the exit waits for those, too.
         if !job.daemon {
             exit::forget(me);

@@ -12,6 +12,7 @@ use super::compose;
 use super::entrance::Blueprint;
 use super::house::House;
 use super::job::Job;
+use super::news::News;
 use super::options::Options;
 use super::shim;
 use super::view::ManagerView;
@@ -41,6 +42,7 @@ pub(crate) const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 pub struct JobManager {
     pub(crate) house: Arc<House>,
     pub(crate) registry: Arc<Registry<Py<Job>>>,
+    pub(crate) news: Arc<News>,
 }
 
 impl Drop for JobManager {
@@ -198,6 +200,7 @@ impl JobManager {
         shim::INSTALL_LIFECYCLE.call(py, ())?;
         shim::INSTALL_CAPTURE.call(py, ())?;
         let registry = Arc::new(Registry::new());
+        let news = Arc::new(News::default());
         Ok(Self {
             house: House::new(
                 max_workers,
@@ -206,8 +209,10 @@ impl JobManager {
                 backlog,
                 on_full == "block",
                 &registry,
+                &news,
             ),
             registry,
+            news,
         })
     }
 
@@ -306,11 +311,13 @@ impl JobManager {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.news.traverse(&visit)?;
         self.registry.try_each(|job| visit.call(job)).map(drop)
     }
 
     fn __clear__(&self) {
         let gone = self.registry.remove_where(|_| true);
         drop(gone);
+        self.news.clear();
     }
 }

@@ -191,7 +191,13 @@ impl JobManager {
     }
 
     fn _ipython_key_completions_(&self) -> Vec<u64> {
-        self.registry.collect(|job| Some(job.get().record.number()))
+        // More help nobody who presses the Tab key.
+        const MOST: usize = 1000;
+        let mut numbers = self
+            .registry
+            .collect_newest(MOST, |job| Some(job.get().record.number()));
+        numbers.reverse();
+        numbers
     }
 
     /// The jobs whose end was not told of yet: `list[Job]` by number. They are told of by this.

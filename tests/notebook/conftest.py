@@ -55,7 +55,14 @@ def bare() -> Iterator[Notebook]:
 
 
 @pytest.fixture
-def notebook(bare: Notebook) -> Notebook:
+def telling(bare: Notebook) -> Notebook:
     """A notebook with the extension loaded."""
     bare("%load_ext rjobs")
     return bare
+
+
+@pytest.fixture
+def notebook(telling: Notebook) -> Notebook:
+    """The same, where nobody is told when jobs end: a cell shows what is its own."""
+    telling["jobs"].notify = False
+    return telling
