@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rjobs import JobManager
 
-COMMANDS = ("status", "kill", "tail", "flush")
+COMMANDS = ("status", "kill", "tail", "flush", "panel")
 # Job numbers offered at most; more than that help nobody.
 _NUMBERS = 50
 _KEYS = ("%job", "%%job", "%jobs")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.displayhook import DisplayHook
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
+from IPython.display import display
 
 from rjobs import Job, current_job
 from rjobs.errors import UnknownJob
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 # Seconds that `%jobs kill` waits for all its jobs together.
 _KILL_WAIT = 5.0
 _TAIL_LINES = 10
-_LATER = ("fg", "stack", "panel")
+_LATER = ("fg", "stack")
 
 
 class JobMagics:
@@ -128,6 +129,7 @@ class JobMagics:
         %jobs kill 1 2 | all    end these jobs; waits up to 5 seconds for them
         %jobs tail 3 [n]        the last n lines (10) of the output of job 3
         %jobs flush             forget the jobs that have ended
+        %jobs panel             the live panel: rows that follow the jobs, with buttons
         """
         command, *words = line.replace(",", " ").split() or ["status"]
         manager = self._manager()
@@ -135,13 +137,19 @@ class JobMagics:
             manager.status()
         elif command == "flush" and not words:
             manager.flush()
+        elif command == "panel" and not words:
+            panel = manager.panel()
+            if panel is not None:
+                display(panel)  # type: ignore[no-untyped-call]
         elif command == "kill" and words:
             _kill(manager, words)
         elif command == "tail" and len(words) in (1, 2):
             lines = _number(words[1], "a number of lines") if len(words) > 1 else _TAIL_LINES
             _print_text(_job(manager, words[0]).tail(lines))
         elif command in COMMANDS:
-            message = "Usage: %jobs [status], %jobs kill NUMBER... | all, %jobs tail NUMBER [LINES], %jobs flush"
+            message = (
+                "Usage: %jobs [status], %jobs kill NUMBER... | all, %jobs tail NUMBER [LINES], %jobs flush, %jobs panel"
+            )
             raise UsageError(message)
         else:
             later = " yet" if command in _LATER else ""
