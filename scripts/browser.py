@@ -30,7 +30,8 @@ def ensure_chromium() -> tuple[str | None, str]:
     path = find_chromium()
     if path is not None:
         return path, ""
-    if shutil.which("apt-get") is None:
+    apt_get = shutil.which("apt-get")
+    if apt_get is None:
         return None, "there is no Chromium, and no apt-get to install it with"
     if os.geteuid() != 0:
         return None, "there is no Chromium, and only root can install it: apt-get install chromium"
@@ -39,7 +40,7 @@ def ensure_chromium() -> tuple[str | None, str]:
         print(f"apt-get {' '.join(command)}", flush=True)
         try:
             run = subprocess.run(
-                ["apt-get", *command],
+                [apt_get, *command],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -28,9 +28,9 @@ _WAITS = {"jobs": "waits for other jobs", "limit": "waits for a limit"}
 def make_row(job: Job[Any]) -> Row:
     """Make the row of a job; what is not there is left out.
 
-    `num`, `state`, `name`; `detail`: what holds it up; `elapsed`: seconds, of one that runs; `took`: the same of one that
-    has ended, for people; `due`: seconds until it runs (`at`: when that is); `fraction`: of the progress, 0 to 1;
-    `progress`: the parts of it, for people; `line`: the last line of output, or what it failed with (`bad`); `stopping`.
+    `num`, `state`, `name`; `detail`: what holds it up; `elapsed`: seconds, of one that runs; `took`: the same of one
+    that has ended, for people; `due`: seconds until it runs (`at`: when that is); `fraction`: of the progress, 0 to 1;
+    `progress`: its parts, for people; `line`: the last line of output, or what it failed with (`bad`); `stopping`.
     """
     state = str(read(job, "state", "?"))
     row: Row = {"num": int(read(job, "num", -1)), "state": state, "name": one_line(str(read(job, "name", "?")), _NAME)}

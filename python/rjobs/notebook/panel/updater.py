@@ -1,7 +1,7 @@
 """The thread behind an open panel: it tells the page what has changed, and does what the buttons ask for.
 
-It is there while somebody looks. While no job is queued or running it sleeps until there is another one, a click, or the
-end of the panel; no clock wakes it.
+It is there while somebody looks. While no job is queued or running it sleeps until there is another one, a click, or
+the end of the panel; no clock wakes it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from rjobs.notebook.panel.feed import Feed
 
-# Seconds between two looks at the jobs, and how many times as long as the look itself takes: with very many jobs the panel
-# is slower and not the notebook.
+# Seconds between two looks at the jobs, and how many times as long as the look itself takes: with very many jobs the
+# panel is slower and not the notebook.
 _PAUSE = 0.25
 _SHARE = 20
-# Seconds after which a page that can speak to the kernel and does not is gone. While there is news it says so every minute.
+# Seconds after which a page that can speak to the kernel and does not is gone: while there is news it says every minute
+# that it is there.
 _GONE = 180
 # Seconds between two updates of the static table while jobs run.
 _SETTLE = 10

@@ -72,8 +72,8 @@ class JobsPanel(anywidget.AnyWidget):  # type: ignore[misc]
         return f"<JobsPanel of {count} job{'' if count == 1 else 's'}{'' if self.comm else ', closed'}>"
 
     def _ipython_display_(self, **_kwargs: Any) -> None:
-        # Two displays: the widget, and the table, which the panel hides while it is live. So the table is there where there
-        # are no widgets, or no kernel, or none yet; a front end for widgets does not fall back to another type of data.
+        # Two displays: the widget, and the table, which the panel hides while it is live. So the table is there where
+        # there are no widgets, no kernel, or none yet; a front end for widgets takes no other data in place of one.
         publish = self._shell.display_pub.publish
         if self.comm is not None:
             view = {"version_major": 2, "version_minor": 1, "model_id": self.model_id}
