@@ -1,4 +1,4 @@
-"""A real JupyterLab, in a real Chromium: one server and one page for all the tests here, one notebook for each file."""
+"""A real JupyterLab, in a real Chromium: one server, one page, and one notebook, for all the tests here."""
 
 from __future__ import annotations
 
@@ -162,7 +162,13 @@ class Notebook:
 
     def wait(self) -> None:
         """Wait until the cell that was started last has ended."""
-        self.page.evaluate("() => window.ran")
+        self.page.evaluate(
+            """ms => Promise.race([
+                window.ran,
+                new Promise((_, reject) => setTimeout(() => reject(new Error('the cell has not ended')), ms)),
+            ])""",
+            PATIENCE * 1000,
+        )
 
     def run(self, code: str) -> Locator:
         """Run a new last cell to its end; its output."""
@@ -171,14 +177,33 @@ class Notebook:
         return output
 
     def is_busy(self) -> bool:
-        """Whether the last cell still runs."""
+        """Whether the cell that was started last still runs."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").last.locator(".jp-InputPrompt").inner_text() == "[*]:"
 
-    def evaluate(self, code: str) -> str:
-        """The text that a cell prints, with nothing else."""
-        return self.run(code).inner_text().strip()
+    def status(self) -> str:
+        """What JupyterLab believes that the kernel does."""
+        return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status")
+
+    def interrupt(self) -> None:
+        """End the running cell as the stop button does."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+        self.wait()
+
+    def forget_kernel(self) -> None:
+        """Shut the kernel down, and have another one when the page is opened again."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+    def load(self) -> None:
+        self.run(
+            "import threading, time; import rjobs\n%load_ext rjobs\ngo = threading.Event(); jobs = rjobs.JobManager()"
+        )
+
+    def evaluate(self, expression: str) -> str:
+        """The value of an expression, as a cell prints it."""
+        return self.run(f"print({expression})").inner_text().strip()
 
     def save(self) -> dict[str, Any]:
+        """Save the notebook; what is in the file."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         return json.loads(self.file.read_text())
 
@@ -200,12 +225,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def opened(
-    browser: Browser, server: tuple[str, Path], pictures: Path, request: pytest.FixtureRequest
-) -> Iterator[Notebook]:
+@pytest.fixture(scope="session")
+def opened(browser: Browser, server: tuple[str, Path], pictures: Path) -> Iterator[Notebook]:
     address, work = server
-    file = work / f"{request.module.__name__.rpartition('.')[2]}.ipynb"
+    file = work / "jobs.ipynb"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     file.write_text(json.dumps({"cells": [], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
     page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=2)
@@ -214,7 +237,7 @@ def opened(
     page.on("pageerror", lambda error: errors.append(str(error)))
     notebook = Notebook(page, address, file, pictures)
     notebook.open()
-    notebook.run("import threading, time; import rjobs\n%load_ext rjobs")
+    notebook.load()
     yield notebook
     page.close()
     assert errors == []
@@ -222,12 +245,14 @@ def opened(
 
 @pytest.fixture
 def notebook(opened: Notebook) -> Iterator[Notebook]:
-    """The notebook, with no jobs and no cells but one; `go` is an event that jobs may wait for."""
-    opened.run("go = threading.Event()")
+    """The notebook, with a new manager and no cells but one; `go` is an event that jobs may wait for."""
+    opened.run("go = threading.Event(); jobs = rjobs.JobManager()")
     yield opened
+    if opened.is_busy():
+        opened.interrupt()
     opened.run(
         "import ipywidgets\nipywidgets.Widget.close_all()\ngo.set()\n"
-        "if not jobs.kill_all(): raise RuntimeError(repr(jobs.running))\njobs.flush()"
+        "if not jobs.kill_all(): raise RuntimeError(repr(jobs.running))\njobs.shutdown()"
     )
     opened.page.evaluate(
         "() => { const { sharedModel } = window.jupyterapp.shell.currentWidget.content.model;"
@@ -235,12 +260,54 @@ def notebook(opened: Notebook) -> Iterator[Notebook]:
     )
 
 
+class Panel:
+    """The panel, and its parts."""
+
+    def __init__(self, page: Page, output: Locator) -> None:
+        self._output = output
+        self.root = root = output.locator(".rjobs-panel.rj-live")
+        self._page = page
+        self.rows = root.locator(".rj-row")
+        self.names = root.locator(".rj-row .rj-name")
+        self.search = root.get_by_role("searchbox")
+        self.kill_all = root.locator(".rj-all")
+        self.note = root.locator(".rj-note")
+        self.range = root.locator(".rj-range")
+        self.tail = root.locator(".rj-tail:not([hidden]) pre")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.root, name)
+
+    def chip(self, state: str) -> Locator:
+        return self.root.locator(".rj-chip", has_text=state)
+
+    def job(self, num: int) -> Row:
+        return Row(self.root.locator(".rj-row", has=self._page.locator(f".rj-num span:text-is('{num}')")))
+
+
+class Row:
+    """The row of a job, and its parts."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+        self.open = root.locator(".rj-open")
+        self.name, self.state, self.detail, self.line, self.time = (
+            root.locator(f".rj-{part}") for part in ("name", "state", "detail", "line", "time")
+        )
+
+    def get_by_role(self, *args: Any, **options: Any) -> Locator:
+        return self.root.get_by_role(*args, **options)
+
+    def button(self, text: str) -> Locator:
+        return self.root.locator(".rj-button", has_text=text)
+
+
 @pytest.fixture
-def panel(notebook: Notebook) -> Callable[..., Locator]:
+def panel(notebook: Notebook) -> Callable[..., Panel]:
     """Opens the panel in a new cell, and waits until the kernel follows it."""
 
-    def panel(code: str = "jobs.panel()") -> Locator:
-        found = notebook.run(code).locator(".rjobs-panel.rj-live")
+    def panel(code: str = "jobs.panel()") -> Panel:
+        found = Panel(notebook.page, notebook.run(code))
         found.wait_for()
         return found
 

@@ -1,10 +1,10 @@
 """The way from a page to its panel past the main thread, which a running cell keeps busy.
 
-Messages of widgets arrive on the kernel's shell channel, and wait there until the running cell has ended. (In ipykernel 7
-a subshell may take them, if the page asks for one; but 7.4 sends those for a comm of the main thread back to that.)
+Messages of widgets arrive on the kernel's shell channel, and wait there until the running cell has ended. (In ipykernel
+7 a subshell may take them, if the page asks for one; but 7.4 sends those for a comm of the main thread back to that.)
 The control channel has a thread of its own, in every ipykernel since 6. Of what a page may send there we take
-`debug_request`: front ends have a call for it, and neither they nor the server take the kernel's "idle" after it for that
-of the cells, which would be wrong while one runs. The command in it is ours, so the debugger does not see it.
+`debug_request`: front ends have a call for it, and neither they nor the server take the kernel's "idle" after it for
+that of the cells, which would be wrong while one runs. The command in it is ours, so the debugger does not see it.
 """
 
 from __future__ import annotations

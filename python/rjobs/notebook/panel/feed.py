@@ -18,7 +18,7 @@ _TEXT = 100
 
 @dataclass
 class View:
-    """What the page looks at: the jobs in these states (none: in all) that `text` means, from where on, and open rows."""
+    """What the page looks at: jobs in these states (none: in all) that `text` means, from where on, and open rows."""
 
     states: list[str] = field(default_factory=list)
     text: str = ""

@@ -190,7 +190,7 @@ class JobRow {
 
   press(kind) {
     const button = this.buttons[kind];
-    if (button.getAttribute("aria-disabled") === "true" || performance.now() - (this.changed ?? 0) < FRESH) return;
+    if (button.getAttribute("aria-disabled") === "true") return;
     this.asked = kind;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => { this.asked = null; this.view.show(); }, ASKED);
@@ -202,7 +202,11 @@ class JobRow {
     const label = `job ${job.num}, ${job.name}`;
     const phase = job.state === "running" || job.state === "queued" ? job.state : job.state === "done" ? "done" : "dead";
     if (this.phase !== phase) {
-      if (this.phase) { this.changed = performance.now(); this.asked = null; }
+      if (this.phase) {
+        this.asked = null;
+        this.changed = performance.now();
+        setTimeout(() => this.view.show(), FRESH);
+      }
       this.phase = phase;
     }
     if ((job.stopping && this.asked === "stop") || job.detail?.startsWith("kill")) this.asked = null;
@@ -230,8 +234,9 @@ class JobRow {
     for (const [kind, button] of Object.entries(this.buttons)) {
       if (document.activeElement === button && !(shown[kind] && live)) this.opener.focus({ preventScroll: true });
       button.hidden = !(shown[kind] && live);
-      const isOff = Boolean(this.asked) && !(kind === "kill" && this.asked === "stop") || (kind === "stop" && Boolean(job.stopping));
-      button.setAttribute("aria-disabled", String(isOff));
+      const isOff = performance.now() - (this.changed ?? -FRESH) < FRESH
+        || (this.asked && !(kind === "kill" && this.asked === "stop")) || (kind === "stop" && job.stopping);
+      button.setAttribute("aria-disabled", String(Boolean(isOff)));
       button.setAttribute("aria-label", `${button.textContent} ${label}`);
     }
     this.opener.setAttribute("aria-expanded", String(opened));
