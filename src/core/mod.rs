@@ -14,6 +14,7 @@ pub mod generations;
 pub mod latch;
 pub mod limits;
 pub mod muster;
+pub mod news;
 pub mod output;
 pub mod pace;
 pub mod pool;

@@ -34,6 +34,7 @@ mod lent;
 pub(crate) mod log;
 pub(crate) mod manager;
 mod manager_lists;
+mod manager_panel;
 mod manager_wait;
 pub(crate) mod news;
 pub(crate) mod options;

@@ -94,6 +94,7 @@ pub(crate) static NEWS_LIVE: Door = Door::new("rjobs._news", "live");
 pub(crate) static JOB_HTML: Door = Door::new("rjobs._display", "job_html");
 pub(crate) static JOB_TEXT: Door = Door::new("rjobs._display", "job_text");
 pub(crate) static MANAGER_HTML: Door = Door::new("rjobs._display", "manager_html");
+pub(crate) static PANEL: Door = Door::new("rjobs._panel", "open_panel");
 pub(crate) static MANAGER_TEXT: Door = Door::new("rjobs._display", "manager_text");
 pub(crate) static FORMAT_EXCEPTION: Door = Door::new("rjobs._display", "format_exception");
 pub(crate) static INDEX: Door = Door::new("operator", "index");
