@@ -140,7 +140,11 @@ class JobMagics:
         """
         command, *words = lookup.words_of(line) or ["status"]
         manager = self._manager()
-        alone = {"status": manager.status, "flush": manager.flush, "panel": lambda: _show_panel(manager)}
+        alone: dict[str, Callable[[], object]] = {
+            "status": manager.status,
+            "flush": manager.flush,
+            "panel": lambda: _show_panel(manager),
+        }
         if command in alone and not words:
             alone[command]()
         elif command == "kill" and words:
