@@ -1,6 +1,5 @@
 //! Waiting for a job and taking its outcome; a job as a Future and as an awaitable.
 
-use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
@@ -71,7 +70,12 @@ impl Job {
     ) -> PyResult<bool> {
         Self::strike(me, class)?;
         // On the event loop that it needs for its end, it can have none before this returns.
-        Ok(!to_the_loop::would_wait_for_itself(me.get()) && me.get().wait(me.py(), patience)?)
+        let has_ended =
+            !to_the_loop::would_wait_for_itself(me.get()) && me.get().wait(me.py(), patience)?;
+        if has_ended {
+            me.get().end_is_known();
+        }
+        Ok(has_ended)
     }
 
     /// The exception that `get` raises; None for a job that is done.
@@ -135,8 +139,7 @@ impl Job {
     fn get(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         let (py, job) = (me.py(), me.get());
         if job.is_over() || Self::wait_outside(me, Patience::from_object(timeout)?)? {
-            // Who takes the outcome need not be told of the end.
-            job.reported.store(true, Ordering::Relaxed);
+            job.end_is_known();
             job.value(py)
         } else {
             Err(wait::ran_out(&job.title(py)))
@@ -153,6 +156,7 @@ impl Job {
     ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
         let (py, job) = (me.py(), me.get());
         if Self::wait_outside(me, Patience::from_object(timeout)?)? {
+            job.end_is_known();
             job.trouble(py)
         } else {
             Err(wait::ran_out(&job.title(py)))

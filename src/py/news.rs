@@ -60,6 +60,11 @@ impl News {
 }
 
 impl Job {
+    /// Who takes the outcome, or has brought it about, need not be told of the end.
+    pub(crate) fn end_is_known(&self) {
+        self.reported.store(true, Ordering::Relaxed);
+    }
+
     /// Whether its end is to be reported: once.
     pub(crate) fn report(&self) -> bool {
         // Read first: of many that are kept, nearly all were told of.
@@ -82,7 +87,8 @@ impl JobManager {
     /// Who is told when jobs end: 'prompt' (the default), 'live', False, or a function.
     ///
     /// 'prompt' is one line in IPython when the user comes to the next prompt (in a notebook: runs the next cell), for all that
-    /// ended until then. A job whose end was seen already (by `get()`, by following it to its end, in `status()`) is left out.
+    /// ended until then. A job whose end is known already (by `get()` or `exception()`, by iterating a group or following
+    /// output to the end, from `status()`, or because it was killed) is left out.
     /// 'live' is a line at once; where many end together, one line every 0.1 seconds. In a notebook it appears under the cell
     /// that started the job, in a terminal where the cursor is, elsewhere on stderr. A function is called with each job that
     /// has ended, as a callback of `add_done_callback` is; what it prints is then the job's output. Raises `ValueError` for

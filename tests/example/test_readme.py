@@ -39,8 +39,8 @@ def shown(cell):
             parts.append(output.text)
         elif output.output_type == "error":
             parts.append("\n".join(output.traceback))
-        else:
-            parts.append(output.data.get("text/plain", "") + "\n")
+        elif not output.data["text/plain"].startswith("rjobs: "):  # news of the cells before
+            parts.append(output.data["text/plain"] + "\n")
     return ANSI.sub("", "".join(parts))
 
 
