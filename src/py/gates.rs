@@ -55,16 +55,23 @@ impl Job {
     fn precede(me: &Bound<'_, Self>, dependent: &Bound<'_, Self>) -> bool {
         let dependent = dependent.clone().unbind();
         // Under the lock that the end takes them under, as with callbacks.
-        let ended = me.get().with_extras(|extras| {
-            let ended = me.get().record.state().is_terminal();
-            if ended {
-                Some(dependent)
-            } else {
-                extras.dependents.push(dependent);
-                None
+        let (is_later, gone) = me.get().with_extras(|extras| {
+            if me.get().record.state().is_terminal() {
+                return (false, vec![dependent]);
             }
+            let dependents = &mut extras.dependents;
+            dependents.push(dependent);
+            // Those that have ended meanwhile, now and then: a job may run for long, and see many come and go.
+            let gone = if dependents.len().is_power_of_two() {
+                dependents
+                    .extract_if(.., |job| job.get().is_over())
+                    .collect()
+            } else {
+                Vec::new()
+            };
+            (true, gone)
         });
-        let is_later = ended.is_none();
+        drop(gone);
         if is_later {
             // It waits for the end, so nobody may be reading what the job gives until then.
             me.get().look_again(me.py());

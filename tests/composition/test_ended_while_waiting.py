@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -62,3 +64,18 @@ def test_one_that_ends_while_it_waits_for_a_limit(single, held):
     before.join(10)
     assert comes_to_an_end(single)
     assert single.limits == {"one": (0, 0)}
+
+
+def test_a_long_job_does_not_keep_those_that_waited_for_it(manager, held):
+    before, waiting = held(manager, 3), []
+    for _ in range(300):
+        job = before.then(str)
+        assert job.cancel()
+        waiting.append(weakref.ref(job))
+        manager.remove(job)
+    last = before.then(str)
+    del job
+    gc.collect()
+    assert sum(job() is not None for job in waiting) < 150
+    held.go()
+    assert last.get(10) == "3"
