@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rjobs._rows import ROWS, Row, colour, elapsed_text, error_text, kind, plain_line, read, row, state_text
-from rjobs._table_html import html
-from rjobs._table_text import has_colours, text
+from rjobs._rows import ROWS, Row, colour, elapsed_text, error_text, kind, plain_line, read, row, state_text, view
+from rjobs._table_html import html, html_of
+from rjobs._table_text import has_colours, text, text_of
 
 __rjobs_internal__ = True
 
@@ -16,10 +16,13 @@ __all__ = [
     "error_text",
     "has_colours",
     "html",
+    "html_of",
     "kind",
     "plain_line",
     "read",
     "row",
     "state_text",
     "text",
+    "text_of",
+    "view",
 ]
