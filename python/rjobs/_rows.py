@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 __rjobs_internal__ = True
 
-# Rows shown at most; with more jobs than that the table says how many it leaves out.
-ROWS = 50
 _NAME_CELLS = 32
 _LINE_CELLS = 200
 # What a pointer that rests on a cut name or line shows.
@@ -191,13 +189,13 @@ class View(NamedTuple):
         return more + ", ".join(f"{self.counts[state]:,} {state.replace('_', ' ')}" for state in states)
 
 
-def view(manager: JobManager, *, tell: bool = False) -> View:
-    """Look at the jobs of a manager, and how many there are in each state.
+def view(manager: JobManager, limit: int, *, tell: bool = False) -> View:
+    """Look at the jobs of a manager, at most `limit` of them, and count how many there are in each state.
 
     Those that are left out are done ones first, then queued ones, then dead ones. Of the others running ones come
     first, then queued ones, then what has ended, the newest first. With `tell` no job that has ended is news any more.
     """
-    jobs, counts = manager._snapshot(ROWS, tell)  # noqa: SLF001
+    jobs, counts = manager._snapshot(limit, tell)  # noqa: SLF001
     jobs.sort(key=_place)
     return View(jobs, [row(job) for job in jobs], counts)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from rjobs import _rows
 from rjobs._style import TABLE
 
 if TYPE_CHECKING:
-    from rjobs import JobManager
     from rjobs._bars import Bar
     from rjobs._rows import Row, View
 
@@ -18,11 +16,6 @@ __rjobs_internal__ = True
 _SHORT = 20
 # The classes keep MathJax from reading `$` in a name as mathematics.
 OUTER = "rjobs tex2jax_ignore mathjax_ignore"
-
-
-def html(manager: JobManager) -> str:
-    """Give the table as HTML."""
-    return html_of(_rows.view(manager))
 
 
 def html_of(view: View) -> str:

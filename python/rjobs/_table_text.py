@@ -12,7 +12,7 @@ from rjobs._safe_text import fit, padded, width
 from rjobs._traceback import shell
 
 if TYPE_CHECKING:
-    from rjobs import Job, JobManager
+    from rjobs import Job
     from rjobs._bars import Bar
     from rjobs._rows import Row, View
 
@@ -60,13 +60,8 @@ class _Paint:
         return f"\x1b[{code}m{text}\x1b[0m" if self._on and text else text
 
 
-def text(manager: JobManager, *, colours: bool = False) -> str:
-    """Give the table as text of several lines, none wider than the terminal; no line end at the end."""
-    return text_of(_rows.view(manager), colours=colours)
-
-
 def text_of(view: View, *, colours: bool = False) -> str:
-    """Give a table as text."""
+    """Give a table as text of several lines, none wider than the terminal; no line end at the end."""
     if not view.counts:
         return "No jobs."
     paint = _Paint(on=colours)

@@ -1,5 +1,7 @@
 //! Waiting for a job and taking its outcome; a job as a Future and as an awaitable.
 
+use std::sync::atomic::Ordering;
+
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -133,6 +135,8 @@ impl Job {
     fn get(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         let (py, job) = (me.py(), me.get());
         if job.is_over() || Self::wait_outside(me, Patience::from_object(timeout)?)? {
+            // Who takes the outcome need not be told of the end.
+            job.reported.store(true, Ordering::Relaxed);
             job.value(py)
         } else {
             Err(wait::ran_out(&job.title(py)))

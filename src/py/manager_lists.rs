@@ -111,7 +111,7 @@ impl JobManager {
 
     /// The threads it has now, idle ones included.
     #[getter]
-    fn workers(&self) -> usize {
+    pub(crate) fn workers(&self) -> usize {
         if self.house.is_here() {
             self.house.pool.workers()
         } else {
@@ -190,7 +190,13 @@ impl JobManager {
     }
 
     fn _ipython_key_completions_(&self) -> Vec<u64> {
-        self.registry.collect(|job| Some(job.get().record.number()))
+        // More help nobody who presses the Tab key.
+        const MOST: usize = 1000;
+        let mut numbers = self
+            .registry
+            .collect_newest(MOST, |job| Some(job.get().record.number()));
+        numbers.reverse();
+        numbers
     }
 
     /// The jobs whose end was not told of yet: `list[Job]` by number. They are told of by this.
