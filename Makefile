@@ -41,6 +41,7 @@ bench: ## benchmarks against the peers, in one run
 	@$(PYTHON) scripts/envs.py run benches/executor.py
 	@$(PYTHON) scripts/envs.py run benches/coroutines.py
 	@$(PYTHON) scripts/envs.py run benches/shell.py
+	@$(PYTHON) scripts/envs.py run benches/status.py
 
 stress: ## the racing and hammering tests that the others leave out (minutes)
 	@$(PYTHON) scripts/check.py pytest --this -- -m stress -v

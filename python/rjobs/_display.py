@@ -21,11 +21,12 @@ __all__ = ["format_exception", "job_html", "job_text", "manager_html", "manager_
 
 def status(manager: JobManager) -> None:
     """Show the table of jobs: HTML where the front end can show it, plain text elsewhere."""
-    here = shell()
+    here, view = shell(), _table.view(manager, tell=True)
     if here is not None and is_notebook(here):
-        here.display_pub.publish(data={"text/plain": _table.text(manager), "text/html": manager_html(manager)})
+        data = {"text/plain": _table.text_of(view), "text/html": _table.html_of(view)}
+        here.display_pub.publish(data=data)
     else:
-        show(_table.text(manager, colours=_table.has_colours()))
+        show(_table.text_of(view, colours=_table.has_colours()))
 
 
 def is_notebook(here: Any) -> bool:

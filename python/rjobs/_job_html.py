@@ -57,15 +57,16 @@ def job_html(job: Job[Any], *, steady: bool = False) -> str:
         f'<span class="rj-d">{escape(_rows.elapsed_text(job, steady=steady))}</span></div>',
         *(_bar(bar, kind, is_inner=place > 0) for place, bar in enumerate(bars)),
         _counts(job),
-        *(_line("rj-e", text) for text in _errors(job)),
+        *(_line("rj-w rj-x", text) for text in _errors(job)),
     ]
     result = result_text(job)
     if result:
-        parts.append(_line("rj-r", f"→ {result}"))
+        parts.append(_line("rj-w", f"→ {result}"))
     tail = _tail(job, drawn=not bars)
     if tail:
         parts.append(f"<pre>{escape(tail)}</pre>")
-    return f'<div class="{OUTER} rj-j">{BOX}{"".join(parts)}</div>'
+    style = f"--rj-c:{_rows.COLOURS[kind]}"
+    return f'<div class="{OUTER} rj-j" style="{style}">{BOX}{"".join(parts)}</div>'
 
 
 def _bar(bar: Bar, kind: str, *, is_inner: bool) -> str:

@@ -10,15 +10,11 @@ from rjobs._safe_text import coarse, duration, fit, one_line, overwritten
 from rjobs._traceback import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rjobs import Job, JobManager
     from rjobs._bars import Bar
 
 __rjobs_internal__ = True
 
-# Rows shown at most; with more jobs than that the table says how many it leaves out.
-ROWS = 50
 _NAME_CELLS = 32
 _LINE_CELLS = 200
 # What a pointer that rests on a cut name or line shows.
@@ -176,27 +172,34 @@ def plain_line(job: Job[Any], limit: int = _FORM) -> str:
     return f"{read(job, 'num', '?')} : {fit(one_line(name, limit), limit)}"
 
 
-def snapshot(manager: JobManager) -> tuple[list[Job[Any]], dict[str, int]]:
-    """Give the jobs that a table shows, and how many there are in each state.
+class View(NamedTuple):
+    """What a table shows of a manager."""
+
+    jobs: list[Job[Any]]
+    rows: list[Row]
+    counts: dict[str, int]
+
+    @property
+    def footer(self) -> str:
+        """Say how many jobs there are in each state, and how many of them are not shown."""
+        known = [state for state in _STATES if state in self.counts]
+        states = [*known, *(set(self.counts) - set(known))]
+        hidden = sum(self.counts.values()) - len(self.jobs)
+        more = f"… {hidden:,} more; " if hidden > 0 else ""
+        return more + ", ".join(f"{self.counts[state]:,} {state.replace('_', ' ')}" for state in states)
+
+
+def view(manager: JobManager, limit: int, *, tell: bool = False) -> View:
+    """Look at the jobs of a manager, at most `limit` of them, and count how many there are in each state.
 
     Those that are left out are done ones first, then queued ones, then dead ones. Of the others running ones come
-    first, then queued ones, then what has ended, the newest first.
+    first, then queued ones, then what has ended, the newest first. With `tell` no job that has ended is news any more.
     """
-    private: Any = manager  # the stub tells of the public names only
-    jobs, counts = private._snapshot(ROWS)  # noqa: SLF001
+    jobs, counts = manager._snapshot(limit, tell)  # noqa: SLF001
     jobs.sort(key=_place)
-    return jobs, counts
+    return View(jobs, [row(job) for job in jobs], counts)
 
 
 def _place(job: Job[Any]) -> tuple[int, int]:
     state, num = job.state, job.num
     return (0, num) if state == "running" else (1, num) if state == "queued" else (2, -num)
-
-
-def counts_text(counts: Mapping[str, int], shown: int) -> str:
-    """Say how many jobs there are in each state, and how many of them are not shown."""
-    known = [state for state in _STATES if state in counts]
-    parts = [f"{counts[state]:,} {state.replace('_', ' ')}" for state in [*known, *(set(counts) - set(known))]]
-    hidden = sum(counts.values()) - shown
-    more = f"… {hidden:,} more; " if hidden > 0 else ""
-    return more + ", ".join(parts)

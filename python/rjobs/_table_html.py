@@ -5,13 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from rjobs import _rows
 from rjobs._style import TABLE
 
 if TYPE_CHECKING:
-    from rjobs import JobManager
     from rjobs._bars import Bar
-    from rjobs._rows import Row
+    from rjobs._rows import Row, View
 
 __rjobs_internal__ = True
 
@@ -20,43 +18,41 @@ _SHORT = 20
 OUTER = "rjobs tex2jax_ignore mathjax_ignore"
 
 
-def html(manager: JobManager) -> str:
-    """Give the table as HTML."""
-    jobs, counts = _rows.snapshot(manager)
-    if not counts:
+def html_of(view: View) -> str:
+    """Give a table as HTML."""
+    if not view.counts:
         return "<div>No jobs.</div>"
-    rows = [_rows.row(job) for job in jobs]
     # The column of progress is there when some job has something to put there.
-    progress = any(row.bars for row in rows)
+    progress = any(row.bars for row in view.rows)
     names = ("state", "name", "elapsed", "progress", "output") if progress else ("state", "name", "elapsed", "output")
     head = '<th class="rj-n">#</th>' + "".join(
         f'<th class="rj-n">{name}</th>' if name == "elapsed" else f"<th>{name}</th>" for name in names
     )
-    body = "".join(_row(row, progress=progress) for row in rows)
+    body = "".join(_row(row, progress=progress) for row in view.rows)
     return (
         f'<div class="{OUTER} rj-t">{TABLE}'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f'<div class="rj-f">{escape(_rows.counts_text(counts, len(jobs)))}</div></div>'
+        f'<div class="rj-f">{escape(view.footer)}</div></div>'
     )
 
 
 def _row(row: Row, *, progress: bool) -> str:
     wrong = " rj-x" if row.raw_state == "failed" else ""
+    # Without a progress the output has the room of both.
+    wide = ' colspan="2"' if progress and not row.bars else ""
     line = f"<code>{escape(row.line)}</code>" if row.line else ""
     cells = [
         f'<td class="rj-n rj-d">{escape(row.num)}</td>',
         f"<td>{state(row.state, row.kind)}</td>",
         f'<td class="rj-m"{title(row.full_name)}><code>{escape(row.name)}</code></td>',
         f'<td class="rj-n">{escape(row.elapsed)}</td>',
-        f"<td>{_progress(row)}</td>" if progress else "",
-        f'<td class="rj-o{wrong}"{title(row.full_line)}>{line}</td>',
+        f"<td>{_progress(row)}</td>" if row.bars else "",
+        f'<td class="rj-o{wrong}"{wide}{title(row.full_line)}>{line}</td>',
     ]
     return f"<tr>{''.join(cells)}</tr>"
 
 
 def _progress(row: Row) -> str:
-    if not row.bars:
-        return ""
     first, *inner = row.bars
     text = f"{drawn(first, row.kind)}{escape(first.text)}"
     if inner:

@@ -12,9 +12,9 @@ from rjobs._safe_text import fit, padded, width
 from rjobs._traceback import shell
 
 if TYPE_CHECKING:
-    from rjobs import Job, JobManager
+    from rjobs import Job
     from rjobs._bars import Bar
-    from rjobs._rows import Row
+    from rjobs._rows import Row, View
 
 __rjobs_internal__ = True
 
@@ -60,15 +60,13 @@ class _Paint:
         return f"\x1b[{code}m{text}\x1b[0m" if self._on and text else text
 
 
-def text(manager: JobManager, *, colours: bool = False) -> str:
-    """Give the table as text of several lines, none wider than the terminal; no line end at the end."""
-    jobs, counts = _rows.snapshot(manager)
-    if not counts:
+def text_of(view: View, *, colours: bool = False) -> str:
+    """Give a table as text of several lines, none wider than the terminal; no line end at the end."""
+    if not view.counts:
         return "No jobs."
     paint = _Paint(on=colours)
     groups: dict[str, list[tuple[Job[Any], Row]]] = {"Running": [], "Completed": [], "Dead": []}
-    for job in jobs:
-        row = _rows.row(job)
+    for job, row in zip(view.jobs, view.rows, strict=True):
         alive = row.raw_state in ("running", "queued")
         groups["Running" if alive else "Completed" if row.raw_state == "done" else "Dead"].append((job, row))
     layout = _Layout([pair for group in groups.values() for pair in group], paint)
@@ -76,7 +74,7 @@ def text(manager: JobManager, *, colours: bool = False) -> str:
     for heading, group in groups.items():
         if group:
             lines += [paint(f"{heading} jobs:", _BOLD), *(layout.line(row) for _, row in group), ""]
-    footer = _wrapped(_rows.counts_text(counts, len(jobs)), layout.total)
+    footer = _wrapped(view.footer, layout.total)
     return "\n".join([*lines, *(paint(line, _DIM) for line in footer)])
 
 

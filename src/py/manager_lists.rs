@@ -157,7 +157,6 @@ impl JobManager {
     #[pyo3(signature = (verbose = None))]
     fn status(me: &Bound<'_, Self>, verbose: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let _ = verbose;
-        me.get().newly_ended(me.py());
         shim::STATUS.call(me.py(), (me,)).map(drop)
     }
 

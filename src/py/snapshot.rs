@@ -1,6 +1,7 @@
 //! A bounded look at all jobs of a manager: what tables show.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -53,11 +54,14 @@ impl Chosen {
 impl JobManager {
     /// For tables: at most `limit` jobs, and how many there are in each state.
     ///
-    /// Those that run come first, then the newest dead ones, then those that are queued, then the newest that are done.
+    /// Those that run come first, then the newest dead ones, then those that are queued, then the newest that are done. With
+    /// `tell` all that have ended are told of by this.
+    #[pyo3(signature = (limit, tell = false))]
     fn _snapshot<'py>(
         &self,
         py: Python<'py>,
         limit: usize,
+        tell: bool,
     ) -> PyResult<(Vec<Py<Job>>, Bound<'py, PyDict>)> {
         let mut counts = [0_usize; State::ALL.len()];
         let mut chosen = Chosen::default();
@@ -67,6 +71,9 @@ impl JobManager {
             let state = job.state();
             counts[state as usize] += 1;
             chosen.consider(job.record.number(), state, limit);
+            if tell && !job.reported.load(Ordering::Relaxed) {
+                job.report();
+            }
             None
         });
         let shown = chosen
