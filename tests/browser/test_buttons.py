@@ -124,3 +124,24 @@ def test_changes_are_told_to_screen_readers(notebook, panel):
     expect(voice).to_have_text("Jobs: 1 running, 1 failed")
     expect(shown.get_by_role("button", name="Kill job 0, Event.wait")).to_be_visible()
     expect(shown.get_by_role("columnheader", name="State")).to_be_visible()
+
+
+def test_where_the_kernel_cannot_be_reached_a_click_waits_for_the_cell_and_says_so(notebook, panel):
+    # As in a front end whose pages cannot write to the control channel.
+    notebook.page.evaluate(
+        "() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestDebug = 0; }"
+    )
+    try:
+        notebook.run("job = jobs.new(threading.Event().wait)")
+        shown = panel()
+        notebook.start("while not go.is_set(): time.sleep(0.05)")
+        shown.job(0).button("Kill").click()
+        expect(shown.job(0).detail).to_have_text("killing\u2026")
+        expect(shown.note).to_have_text("The kernel is busy: this is done when the running cell ends.")
+        notebook.interrupt()
+        expect(shown.job(0).state).to_have_text("killed")
+        expect(shown.note).to_be_hidden()
+    finally:
+        notebook.page.evaluate(
+            "() => { delete window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestDebug; }"
+        )

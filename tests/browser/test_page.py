@@ -58,6 +58,18 @@ def test_a_saved_notebook_has_the_table_as_it_was(notebook, panel):
     notebook.load()
 
 
+def test_a_kernel_that_is_restarted_leaves_the_rows_as_they_were(notebook, panel):
+    shown = panel()
+    notebook.run("jobs.options(name='work').new(go.wait)")
+    expect(shown.job(0).state).to_have_text("running")
+    notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+    left = notebook.page.locator(".rjobs-panel")
+    expect(left).to_contain_text("The kernel of these jobs is gone, or the panel was closed: this is how they were.")
+    expect(left.locator(".rj-name")).to_have_text("work")
+    expect(left.get_by_role("button", name="Kill")).to_have_count(0)
+    notebook.load()
+
+
 def test_light_dark_and_narrow(notebook, panel):
     notebook.run(SHOW)
     shown = panel()

@@ -25,17 +25,20 @@ _TYPE = "debug_request"
 _panels: WeakValueDictionary[str, JobsPanel] = WeakValueDictionary()
 
 
-def enter(kernel: Any, panel: JobsPanel) -> None:
-    """Let the page of this panel reach it, where the kernel has a control channel as ipykernel's."""
-    _panels[panel.key] = panel
+def enter(kernel: Any, key: str, panel: JobsPanel) -> bool:
+    """Let the page of this panel reach it; False where the kernel has no control channel as ipykernel's."""
     handlers = getattr(kernel, "control_handlers", None)
-    if isinstance(handlers, dict) and _TYPE in handlers and not hasattr(handlers[_TYPE], "rjobs_before"):
+    if not isinstance(handlers, dict) or _TYPE not in handlers:
+        return False
+    _panels[key] = panel
+    if not hasattr(handlers[_TYPE], "rjobs_before"):
         handlers[_TYPE] = _handler(kernel, handlers[_TYPE])
+    return True
 
 
-def leave(kernel: Any, panel: JobsPanel) -> None:
+def leave(kernel: Any, key: str) -> None:
     """Take the panel out; with the last one the kernel has its own handler again."""
-    _panels.pop(panel.key, None)
+    _panels.pop(key, None)
     handlers = getattr(kernel, "control_handlers", {})
     if not _panels and hasattr(handlers.get(_TYPE), "rjobs_before"):
         handlers[_TYPE] = handlers[_TYPE].rjobs_before

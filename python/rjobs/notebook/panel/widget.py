@@ -23,6 +23,11 @@ _HERE = Path(__file__).parent
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
+def _read(*names: str) -> str:
+    # No build step: the files are joined as they are.
+    return "\n".join((_HERE / name).read_text("utf-8") for name in names)
+
+
 def _whole(_value: object, panel: JobsPanel) -> dict[str, Any]:
     # Read when the page asks for the state, as it does after a reload: what is sent in between are changes of this.
     return panel.feed.whole()
@@ -34,9 +39,10 @@ class JobsPanel(anywidget.AnyWidget):  # type: ignore[misc]
     As a cell's value, or with `display(panel)`, it shows itself. It goes on until `close()`, or until its page is gone.
     """
 
-    _esm = _HERE / "panel.js"
-    _css = _HERE / "panel.css"
+    _esm = _read("link.js", "row.js", "view.js")
+    _css = _read("panel.css", "table.css")
     key = traitlets.Unicode().tag(sync=True)
+    direct = traitlets.Bool().tag(sync=True)
     state = traitlets.Dict().tag(sync=True, to_json=_whole)
 
     def __init__(self, manager: JobManager, rows: int, shell: Any) -> None:
@@ -49,9 +55,9 @@ class JobsPanel(anywidget.AnyWidget):  # type: ignore[misc]
         self._context = contextvars.copy_context()
         self._context.run(_current.set, None)
         self._updater = Updater(self.feed, self._tell, self._settle)
-        super().__init__(key=self._static_id)
+        direct = control.enter(getattr(shell, "kernel", None), self._static_id, self)
+        super().__init__(key=self._static_id, direct=direct)
         self.on_msg(self._heard)
-        control.enter(getattr(shell, "kernel", None), self)
 
     def take(self, request: dict[str, Any]) -> None:
         """Take what a page asks for; from any thread, and without waiting."""
@@ -63,7 +69,7 @@ class JobsPanel(anywidget.AnyWidget):  # type: ignore[misc]
         if updater is None or self.comm is None:
             return
         updater.close()
-        control.leave(getattr(self._shell, "kernel", None), self)
+        control.leave(getattr(self._shell, "kernel", None), self._static_id)
         self._settle()
         super().close()
 
