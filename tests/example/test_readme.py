@@ -31,10 +31,17 @@ def blocks(page):
     return pairs
 
 
+def is_news(output):
+    """Whether it tells of jobs that ended: which those are, when a cell begins, differs from run to run."""
+    return output.output_type == "display_data" and output.data.get("text/plain", "").startswith("rjobs: ")
+
+
 def shown(cell):
     """What the cell gave, as text."""
     parts = []
     for output in cell.outputs:
+        if is_news(output):
+            continue
         if output.output_type == "stream":
             parts.append(output.text)
         elif output.output_type == "error":

@@ -1,7 +1,6 @@
 //! `JobGroup`: what `map` gives.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -84,7 +83,7 @@ impl JobGroup {
     ) -> PyResult<Bound<'py, PyList>> {
         let (py, job) = (me.py(), me.as_super().get());
         Self::wait_for_all(me, Patience::from_object(timeout)?)?;
-        job.reported.store(true, Ordering::Relaxed);
+        job.saw_end();
         let group = Self::group(me)?;
         let is_by_items = {
             let inner = group.inner.lock();
