@@ -102,9 +102,10 @@ def test_live_in_a_script_is_a_line_on_stderr(python):
     assert second.startswith("rjobs: job 0 done in ")
 
 
-def test_jobs_that_the_exit_ends_are_no_news(python):
+@pytest.mark.parametrize("first", ["", "import rjobs._news\n"])
+def test_jobs_that_the_exit_ends_are_no_news(python, first):
     run = python(
-        "import rjobs, time\n"
+        f"{first}import rjobs, time\n"
         "jobs = rjobs.JobManager()\n"
         "jobs.notify = 'live'\n"
         "running = [jobs.submit(time.sleep, 1000) for _ in range(3)]\n"
