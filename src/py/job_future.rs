@@ -1,6 +1,5 @@
 //! Waiting for a job and taking its outcome; a job as a Future and as an awaitable.
 
-
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -73,7 +72,7 @@ impl Job {
         let has_ended =
             !to_the_loop::would_wait_for_itself(me.get()) && me.get().wait(me.py(), patience)?;
         if has_ended {
-            me.get().end_is_known();
+            me.get().saw_end();
         }
         Ok(has_ended)
     }
@@ -139,7 +138,7 @@ impl Job {
     fn get(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         let (py, job) = (me.py(), me.get());
         if job.is_over() || Self::wait_outside(me, Patience::from_object(timeout)?)? {
-            job.end_is_known();
+            job.saw_end();
             job.value(py)
         } else {
             Err(wait::ran_out(&job.title(py)))
@@ -156,7 +155,7 @@ impl Job {
     ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
         let (py, job) = (me.py(), me.get());
         if Self::wait_outside(me, Patience::from_object(timeout)?)? {
-            job.end_is_known();
+            job.saw_end();
             job.trouble(py)
         } else {
             Err(wait::ran_out(&job.title(py)))
@@ -193,7 +192,12 @@ impl Job {
     /// Take it back before it starts: it never runs. True when that came in time, or it was cancelled before; False once
     /// it runs or has ended (`kill()` ends a running one). Does not block.
     fn cancel(me: &Bound<'_, Self>) -> bool {
-        Self::end_queued(me, State::Cancelled) || me.get().state() == State::Cancelled
+        let is_cancelled =
+            Self::end_queued(me, State::Cancelled) || me.get().state() == State::Cancelled;
+        if is_cancelled {
+            me.get().saw_end();
+        }
+        is_cancelled
     }
 
     /// Call `fn(job)` when it has ended: in the thread that ended it, or at once when it has ended already.

@@ -36,6 +36,7 @@ impl Job {
 
     /// Print the traceback of a dead job, as `IPython` formats it where there is an `IPython`. Prints why there is none else.
     fn traceback(&self, py: Python<'_>) -> PyResult<()> {
+        self.saw_end();
         let text = if let Some(text) = self.formatted_traceback(py)? {
             text
         } else {

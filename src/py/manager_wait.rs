@@ -187,8 +187,8 @@ impl JobManager {
         }
         to_itself?;
         let have_ended = wait_for(py, &jobs, jobs.len(), false, patience)?;
-        for job in jobs.iter().filter(|job| job.get().is_over()) {
-            job.get().end_is_known();
+        for job in &jobs {
+            job.get().saw_end();
         }
         Ok(have_ended)
     }

@@ -60,11 +60,6 @@ impl News {
 }
 
 impl Job {
-    /// Who takes the outcome, or has brought it about, need not be told of the end.
-    pub(crate) fn end_is_known(&self) {
-        self.reported.store(true, Ordering::Relaxed);
-    }
-
     /// Whether its end is to be reported: once.
     pub(crate) fn report(&self) -> bool {
         // Read first: of many that are kept, nearly all were told of.
@@ -87,8 +82,8 @@ impl JobManager {
     /// Who is told when jobs end: 'prompt' (the default), 'live', False, or a function.
     ///
     /// 'prompt' is one line in IPython when the user comes to the next prompt (in a notebook: runs the next cell), for all that
-    /// ended until then. A job whose end is known already (by `get()` or `exception()`, by iterating a group or following
-    /// output to the end, from `status()`, or because it was killed) is left out.
+    /// ended until then. A job whose end the user has seen is left out: whose outcome was taken (`get()`, `exception()`, `await`,
+    /// iterated to the end), that was followed to its end, killed by hand, or was in a table.
     /// 'live' is a line at once; where many end together, one line every 0.1 seconds. In a notebook it appears under the cell
     /// that started the job, in a terminal where the cursor is, elsewhere on stderr. A function is called with each job that
     /// has ended, as a callback of `add_done_callback` is; what it prints is then the job's output. Raises `ValueError` for
@@ -137,6 +132,13 @@ impl JobManager {
 }
 
 impl Job {
+    /// Who asked has its end before their eyes: it is no news any more.
+    pub(crate) fn saw_end(&self) {
+        if self.is_over() {
+            self.reported.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Tell that it has ended, where somebody is to be told at once.
     pub(crate) fn tell_end(me: &Bound<'_, Self>) {
         let house = &me.get().house;

@@ -102,9 +102,10 @@ def test_live_in_a_script_is_a_line_on_stderr(python):
     assert second.startswith("rjobs: job 0 done in ")
 
 
-def test_jobs_that_the_exit_ends_are_no_news(python):
+@pytest.mark.parametrize("first", ["", "import rjobs._news\n"])
+def test_jobs_that_the_exit_ends_are_no_news(python, first):
     run = python(
-        "import rjobs, time\n"
+        f"{first}import rjobs, time\n"
         "jobs = rjobs.JobManager()\n"
         "jobs.notify = 'live'\n"
         "running = [jobs.submit(time.sleep, 1000) for _ in range(3)]\n"
@@ -161,3 +162,24 @@ def test_who_takes_the_outcome_is_not_told_again(manager):
     unseen.join(20)
     assert manager._newly_ended() == [unseen]
     assert manager._newly_ended() == []
+
+
+def test_whose_end_was_seen_is_not_told_again(manager):
+    hold = threading.Event()
+    killed, ended = manager.submit(hold.wait, 20), manager.submit(hold.wait, 20)
+    assert killed.kill(20)
+    assert manager.kill_all(20)
+    failed, shown, values, yielded = (manager.new("1 / 0") for _ in range(4))
+    assert isinstance(failed.exception(20), ZeroDivisionError)
+    shown.join(20)
+    shown.traceback()
+    with pytest.raises(ZeroDivisionError):
+        list(values)
+    assert next(manager.as_completed([yielded])) is yielded
+    assert list(manager.map(str, range(3))) == ["0", "1", "2"]
+    assert manager._newly_ended() == []
+    # One that was only waited for is told of: nobody has seen how it ended.
+    waited = manager.new("1 / 0")
+    manager.wait([waited], 20)
+    assert manager._newly_ended() == [waited]
+    assert ended.state == "killed"

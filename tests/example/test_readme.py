@@ -31,16 +31,23 @@ def blocks(page):
     return pairs
 
 
+def is_news(output):
+    """Whether it tells of jobs that ended: which those are, when a cell begins, differs from run to run."""
+    return output.output_type == "display_data" and output.data.get("text/plain", "").startswith("rjobs: ")
+
+
 def shown(cell):
     """What the cell gave, as text."""
     parts = []
     for output in cell.outputs:
+        if is_news(output):
+            continue
         if output.output_type == "stream":
             parts.append(output.text)
         elif output.output_type == "error":
             parts.append("\n".join(output.traceback))
-        elif not output.data["text/plain"].startswith("rjobs: "):  # news of the cells before
-            parts.append(output.data["text/plain"] + "\n")
+        else:
+            parts.append(output.data.get("text/plain", "") + "\n")
     return ANSI.sub("", "".join(parts))
 
 

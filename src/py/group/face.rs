@@ -87,7 +87,7 @@ impl JobGroup {
     ) -> PyResult<Bound<'py, PyList>> {
         let (py, job) = (me.py(), me.as_super().get());
         Self::wait_for_all(me, Patience::from_object(timeout)?)?;
-        job.end_is_known();
+        job.saw_end();
         let group = Self::group(me)?;
         let is_by_items = {
             let inner = group.inner.lock();
