@@ -21,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
 
+import browser
 import envs
 import interpreters
 import oldest
@@ -102,12 +103,20 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
     if this_only:
         yield f"pytest on {primary.tag}", lambda: test(primary, None)
         return
+    yield "browser", lambda: browser_for(primary)
     found = interpreters.find()
     for tag in interpreters.WANTED:
         if tag not in found:
             print(f"CPython {tag} is not on this machine: its tests are skipped", flush=True)
     environments = [primary if tag == primary.tag else envs.Env(tag, base) for tag, base in found.items()]
     yield from side_by_side(environments, test)
+
+
+def browser_for(primary: envs.Env) -> None:
+    """A real JupyterLab in Chromium is tried with one interpreter."""
+    primary.ensure("browser")
+    path, reason = browser.ensure_chromium()
+    print(f"the browser tests are skipped: {reason}" if path is None else f"Chromium is {path}", flush=True)
 
 
 def side_by_side(environments: list[envs.Env], test: Callable[[envs.Env, IO[str]], None]) -> Iterator[Stage]:
