@@ -88,9 +88,6 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
         if env != primary:
             env.ensure("test")
             env.build(quick=True)
-        else:
-            # On one interpreter the tests of kernels run with the oldest ipykernel as well.
-            oldest.ensure(env.python, env.tag)
         command = [env.python, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{env.tag}", *(extra or ["-q"])]
         try:
             env.run(*command, timeout=PYTEST_SECONDS, output=output)
@@ -103,7 +100,7 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
     if this_only:
         yield f"pytest on {primary.tag}", lambda: test(primary, None)
         return
-    yield "browser", lambda: browser_for(primary)
+    yield "JupyterLab and the oldest kernel", lambda: more_for(primary)
     found = interpreters.find()
     for tag in interpreters.WANTED:
         if tag not in found:
@@ -112,8 +109,9 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
     yield from side_by_side(environments, test)
 
 
-def browser_for(primary: envs.Env) -> None:
-    """A real JupyterLab in Chromium is tried with one interpreter."""
+def more_for(primary: envs.Env) -> None:
+    """A real JupyterLab in Chromium, and kernels with the oldest ipykernel, are tried with one interpreter."""
+    oldest.ensure(primary.python, primary.tag)
     primary.ensure("browser")
     path, reason = browser.ensure_chromium()
     print(f"the browser tests are skipped: {reason}" if path is None else f"Chromium is {path}", flush=True)

@@ -195,7 +195,8 @@ class Notebook:
 
     def load(self) -> None:
         self.run(
-            "import threading, time; import rjobs\n%load_ext rjobs\ngo = threading.Event(); jobs = rjobs.JobManager(); jobs.notify = False"
+            "import threading, time; import rjobs\n%load_ext rjobs\n"
+            "go = threading.Event(); jobs = rjobs.JobManager(); jobs.notify = False"
         )
 
     def evaluate(self, expression: str) -> str:
