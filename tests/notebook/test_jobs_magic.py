@@ -69,9 +69,9 @@ def test_flush(notebook):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", "status, kill, tail, flush"),
+        ("nonsense", "status, kill, tail, flush, panel"),
         ("fg 1", "no sub-command 'fg' yet"),
-        ("panel", "yet"),
+        ("panel 1", "Usage"),
         ("kill", "Usage"),
         ("kill 99", "99"),
         ("kill x", "'x' is not the number"),
@@ -108,7 +108,7 @@ def complete(notebook, line):
 def test_completion(notebook, go):
     notebook("a = %job -q go.wait(20)")
     notebook("b = %job -q 1\nb.get(20)")
-    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "flush"]
+    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "flush", "panel"]
     assert complete(notebook, "%jobs k") == ["kill"]
     assert complete(notebook, "%jobs kill ") == ["0", "all"]
     assert complete(notebook, "%jobs tail ") == ["0", "1"]
@@ -137,3 +137,14 @@ def test_the_magics_explain_themselves(notebook):
         info = notebook.shell.object_inspect(f"%{name}")
         assert f"%{name}" in info["docstring"]
     assert SimpleNamespace(**notebook.shell.object_inspect("%%job")).found
+
+
+def test_the_panel_of_a_terminal_is_the_table(notebook, capsys):
+    notebook("job = %job -q 1\njob.get(20)")
+    assert notebook("jobs.panel()") is None
+    assert "0 : 1  done" in capsys.readouterr().out
+    notebook("%jobs panel")
+    assert "0 : 1  done" in capsys.readouterr().out
+    for rows in ("0", "201", "-1"):
+        with pytest.raises(ValueError, match="rows must be from 1 to 200"):
+            notebook(f"jobs.panel(rows={rows})")
