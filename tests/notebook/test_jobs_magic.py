@@ -69,12 +69,9 @@ def test_flush(notebook):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", "status, kill, tail, fg, stack, flush"),
-        ("fg", "no jobs are running"),
-        ("fg 0 0", "Usage"),
-        ("fg 99", "99"),
-        ("stack nobody", "'nobody' is not the number"),
-        ("kill 'open", "quote"),
+        ("nonsense", "status, kill, tail, flush, panel"),
+        ("fg 1", "no sub-command 'fg' yet"),
+        ("panel 1", "Usage"),
         ("kill", "Usage"),
         ("kill 99", "99"),
         ("kill x", "'x' is not the number"),
@@ -111,9 +108,7 @@ def complete(notebook, line):
 def test_completion(notebook, go):
     notebook("a = %job -q go.wait(20)")
     notebook("b = %job -q 1\nb.get(20)")
-    notebook("c = %job -qn named go.wait(20)")
-    notebook("d = %job -qn 'two words' go.wait(20)")
-    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "fg", "stack", "flush", "panel"]
+    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "flush", "panel"]
     assert complete(notebook, "%jobs k") == ["kill"]
     assert complete(notebook, "%jobs kill ") == ["0", "2", "3", "named", "all"]
     assert complete(notebook, "%jobs kill 0 ") == ["2", "3", "named"]
@@ -158,3 +153,14 @@ def test_the_magics_explain_themselves(notebook):
         info = notebook.shell.object_inspect(f"%{name}")
         assert f"%{name}" in info["docstring"]
     assert SimpleNamespace(**notebook.shell.object_inspect("%%job")).found
+
+
+def test_the_panel_of_a_terminal_is_the_table(notebook, capsys):
+    notebook("job = %job -q 1\njob.get(20)")
+    assert notebook("jobs.panel()") is None
+    assert "0 : 1  done" in capsys.readouterr().out
+    notebook("%jobs panel")
+    assert "0 : 1  done" in capsys.readouterr().out
+    for rows in ("0", "201", "-1"):
+        with pytest.raises(ValueError, match="rows must be from 1 to 200"):
+            notebook(f"jobs.panel(rows={rows})")
