@@ -7,12 +7,14 @@
 #![forbid(unsafe_code)]
 
 pub mod backlog;
+pub mod bars;
 pub mod clock;
 pub mod entrance;
 pub mod generations;
 pub mod latch;
 pub mod limits;
 pub mod muster;
+pub mod news;
 pub mod output;
 pub mod pace;
 pub mod pool;
@@ -21,6 +23,7 @@ pub mod queue;
 pub mod record;
 pub mod registry;
 pub mod ring;
+pub mod spread;
 pub mod state;
 pub mod sync;
 pub mod timers;

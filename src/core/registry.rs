@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::news::News;
+
 /// Keeps `T` by numbers that count from 0 and are never reused.
 ///
 /// Nothing is dropped in here: what leaves is handed to the caller, who may need the interpreter for it.
@@ -12,6 +14,8 @@ use parking_lot::Mutex;
 pub struct Registry<T> {
     next: AtomicU64,
     kept: Mutex<Kept<T>>,
+    /// Told when what is kept is not what it was.
+    pub news: News,
 }
 
 #[derive(Debug)]
@@ -39,6 +43,7 @@ impl<T> Registry<T> {
                 slots: VecDeque::new(),
                 len: 0,
             }),
+            news: News::new(),
         }
     }
 
@@ -70,6 +75,8 @@ impl<T> Registry<T> {
         debug_assert!(kept.slots[index].is_none(), "number {number} is in use");
         kept.slots[index] = Some(item);
         kept.len += 1;
+        drop(kept);
+        self.news.tell();
     }
 
     /// What `read` makes of the item under `number`; None for an unknown one. `read` runs under the lock: no Python.
@@ -86,6 +93,8 @@ impl<T> Registry<T> {
         let item = kept.slots.get_mut(index)?.take()?;
         kept.len -= 1;
         kept.trim();
+        drop(kept);
+        self.news.tell();
         Some(item)
     }
 
@@ -101,6 +110,8 @@ impl<T> Registry<T> {
         }
         kept.len -= gone.len();
         kept.trim();
+        drop(kept);
+        self.news.tell();
         gone
     }
 
@@ -197,6 +208,17 @@ mod test {
         assert_eq!(registry.with(0, |item| *item), None);
         assert_eq!(registry.with(7, |item| *item), Some(70));
         assert_eq!(registry.len(), 4);
+    }
+
+    #[test]
+    fn every_change_is_news() {
+        let registry = Registry::new();
+        registry.insert(registry.reserve(), 'a');
+        assert_eq!(registry.news.wait_past(0, None), 1);
+        registry.insert(registry.reserve(), 'b');
+        assert_eq!(registry.remove(0), Some('a'));
+        drop(registry.remove_where(|_| true));
+        assert_eq!(registry.news.wait_past(1, None), 4);
     }
 
     #[test]

@@ -27,7 +27,7 @@ const MAX_WORKERS: usize = 128;
 const OUTPUT_LIMIT: usize = 1 << 20;
 
 /// A time that no process lives for, and that every clock can add.
-const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// Runs Python callables and code on threads, and keeps a record of each: the registry.
 ///
@@ -126,7 +126,14 @@ pub(crate) fn count_of(
     least: usize,
     wanted: &str,
 ) -> PyResult<usize> {
-    let number = value.cast::<PyInt>().map_err(|_| {
+    // As an index is read: numpy's integers are numbers, too, and 1.0 is none.
+    let number = match value.cast::<PyInt>() {
+        Ok(number) => Ok(number.clone()),
+        Err(_) => shim::INDEX
+            .call(value.py(), (value,))
+            .and_then(|number| Ok(number.cast_into::<PyInt>()?)),
+    };
+    let number = number.map_err(|_| {
         let kind = value
             .get_type()
             .qualname()

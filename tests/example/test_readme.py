@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "composition.md")
+PAGES = (README, *sorted(page for page in (ROOT / "docs").rglob("*.md") if "```ipython" in page.read_text()))
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 # What differs from run to run: times, addresses, and how far a job that counts has come.
@@ -84,9 +84,10 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("pages")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_tour_is_there(page):
-    assert len(blocks(page)) >= 8
+@pytest.mark.parametrize("name", ["README", "composition", "run", "backgroundjobs", "concurrent-futures"])
+def test_the_pages_are_there(name):
+    (page,) = [page for page in PAGES if page.stem == name]
+    assert len(blocks(page)) >= 2
 
 
 @pytest.mark.parametrize("block", NUMBERED)

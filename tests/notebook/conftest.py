@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ def bare() -> Iterator[Notebook]:
     finally:
         shell.extension_manager.unload_extension("rjobs")
         InteractiveShell.clear_instance()
+        # Or each of these shells collects all garbage once more when pytest exits, minutes in all.
+        atexit.unregister(shell.atexit_operations)
         sys.modules["__main__"], sys.displayhook = main, displayhook
         for name in set(vars(builtins)) - builtin_names:
             delattr(builtins, name)

@@ -75,7 +75,6 @@ def test_flush(notebook):
         ("fg 99", "99"),
         ("stack nobody", "'nobody' is not the number"),
         ("kill 'open", "quote"),
-        ("panel", "yet"),
         ("kill", "Usage"),
         ("kill 99", "99"),
         ("kill x", "'x' is not the number"),
@@ -114,7 +113,7 @@ def test_completion(notebook, go):
     notebook("b = %job -q 1\nb.get(20)")
     notebook("c = %job -qn named go.wait(20)")
     notebook("d = %job -qn 'two words' go.wait(20)")
-    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "fg", "stack", "flush"]
+    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "fg", "stack", "flush", "panel"]
     assert complete(notebook, "%jobs k") == ["kill"]
     assert complete(notebook, "%jobs kill ") == ["0", "2", "3", "named", "all"]
     assert complete(notebook, "%jobs kill 0 ") == ["2", "3", "named"]

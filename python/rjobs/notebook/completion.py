@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rjobs import JobManager
 
-COMMANDS = ("status", "kill", "tail", "fg", "stack", "flush")
+COMMANDS = ("status", "kill", "tail", "fg", "stack", "flush", "panel")
 # Jobs offered at most; more than that help nobody.
 _MOST = 50
 _KEYS = ("%job", "%%job", "%jobs")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.displayhook import DisplayHook
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
+from IPython.display import display
 
 from rjobs import Job, current_job
 from rjobs.notebook import cells, lookup, shell_line
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 # Seconds that `%jobs kill` waits for all its jobs together.
 _KILL_WAIT = 5.0
 _TAIL_LINES = 10
-_LATER = ("panel",)
 
 
 class JobMagics:
@@ -136,36 +136,34 @@ class JobMagics:
                                 the job goes on
         %jobs stack [3]         where job 3 (each that runs) is just now
         %jobs flush             forget the jobs that have ended
+        %jobs panel             the live panel: rows that follow the jobs, with buttons
         """
         command, *words = lookup.words_of(line) or ["status"]
         manager = self._manager()
-        if command == "status" and not words:
-            manager.status()
-        elif command == "flush" and not words:
-            manager.flush()
+        alone: dict[str, Callable[[], object]] = {
+            "status": manager.status,
+            "flush": manager.flush,
+            "panel": lambda: _show_panel(manager),
+        }
+        if command in alone and not words:
+            alone[command]()
         elif command == "kill" and words:
             _kill(manager, words)
         elif command == "tail" and len(words) in (1, 2):
             lines = lookup.number(words[1], "a number of lines") if len(words) > 1 else _TAIL_LINES
             _print_text(lookup.job(manager, words[0]).tail(lines))
         elif command == "fg" and len(words) <= 1:
-            # A job that follows is not the one that is meant.
-            others = [job for job in lookup.alive(manager) if job is not current_job()]
-            jobs = [lookup.job(manager, word) for word in words] or others[-1:]
-            if not jobs:
-                raise UsageError("%jobs fg: no jobs are running. %jobs fg NUMBER shows one that has ended.")
-            follow(jobs[0])
+            follow(lookup.job(manager, words[0]) if words else _newest(manager))
         elif command == "stack" and len(words) <= 1:
             _print_stacks([lookup.job(manager, word) for word in words] or lookup.alive(manager))
         elif command in COMMANDS:
             message = (
                 "Usage: %jobs [status], %jobs kill JOB... | all, %jobs tail JOB [LINES], %jobs fg [JOB], "
-                "%jobs stack [JOB], %jobs flush"
+                "%jobs stack [JOB], %jobs flush, %jobs panel"
             )
             raise UsageError(message)
         else:
-            later = " yet" if command in _LATER else ""
-            message = f"%jobs has no sub-command {command!r}{later}. There are: {', '.join(COMMANDS)}."
+            message = f"%jobs has no sub-command {command!r}. There are: {', '.join(COMMANDS)}."
             raise UsageError(message)
 
 
@@ -176,6 +174,20 @@ def _silenced(code: str) -> bool:
         return bool(hook.semicolon_at_end_of_expression(code))
     except (tokenize.TokenError, SyntaxError):
         return False  # magics and commands need not be made of Python's tokens
+
+
+def _show_panel(manager: JobManager) -> None:
+    panel = manager.panel()
+    if panel is not None:
+        display(panel)  # type: ignore[no-untyped-call]
+
+
+def _newest(manager: JobManager) -> Job[Any]:
+    # A job that follows is not the one that is meant.
+    others = [job for job in lookup.alive(manager) if job is not current_job()]
+    if not others:
+        raise UsageError("%jobs fg: no jobs are running. %jobs fg NUMBER shows one that has ended.")
+    return others[-1]
 
 
 def _kill(manager: JobManager, words: list[str]) -> None:
