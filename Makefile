@@ -4,7 +4,7 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test pytest lint types rust bench stress format clean
+.PHONY: help setup demo test pytest lint types rust docs bench stress format clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -30,6 +30,9 @@ types: ## mypy --strict, and the stub against the extension
 rust: ## the core's own tests
 	@$(PYTHON) scripts/check.py rust
 
+docs: ## build the site into target/site, strictly
+	@$(PYTHON) scripts/check.py docs
+
 bench: ## benchmarks against the peers, in one run
 	@$(PYTHON) scripts/envs.py run benches/throughput.py
 	@$(PYTHON) scripts/envs.py run benches/memory.py
@@ -38,13 +41,14 @@ bench: ## benchmarks against the peers, in one run
 	@$(PYTHON) scripts/envs.py run benches/executor.py
 	@$(PYTHON) scripts/envs.py run benches/coroutines.py
 	@$(PYTHON) scripts/envs.py run benches/shell.py
+	@$(PYTHON) scripts/envs.py run benches/status.py
 
 stress: ## the racing and hammering tests that the others leave out (minutes)
 	@$(PYTHON) scripts/check.py pytest --this -- -m stress -v
 
 format: ## rewrite the sources as rustfmt and ruff want them
-	@$(PYTHON) scripts/envs.py run -m ruff format python tests benches examples scripts
-	@$(PYTHON) scripts/envs.py run -m ruff check --fix-only --quiet python tests benches examples scripts
+	@$(PYTHON) scripts/envs.py run -m ruff format python tests benches examples scripts docs
+	@$(PYTHON) scripts/envs.py run -m ruff check --fix-only --quiet python tests benches examples scripts docs
 	@cargo fmt
 
 clean: ## remove .venv/, target/ and all caches

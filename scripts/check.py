@@ -21,16 +21,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
 
+import browser
 import envs
 import interpreters
+import oldest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-KINDS = ("lint", "types", "rust", "pytest")
+KINDS = ("lint", "types", "rust", "docs", "pytest")
 # Each test has its own time-out; this one is for a process that hangs when it exits.
 PYTEST_SECONDS = 1200
-PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts")
+PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts", "docs")
 
 Stage = tuple[str, "Callable[[], None]"]
 
@@ -67,6 +69,18 @@ def rust(env: envs.Env) -> Iterator[Stage]:
     yield "cargo test", cargo_test
 
 
+def docs(env: envs.Env) -> Iterator[Stage]:
+    """The site. Its reference is read off the built extension."""
+
+    def mkdocs() -> None:
+        env.ensure("docs")
+        # Says at length that MkDocs 2 is coming.
+        with_variables = ["env", "NO_MKDOCS_2_WARNING=1"] if os.name == "posix" else []
+        env.run(*with_variables, env.python, "-m", "mkdocs", "build", "--quiet")
+
+    yield "mkdocs build --strict", mkdocs
+
+
 def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[Stage]:
     """The Python tests, on every interpreter found or on this one alone."""
 
@@ -86,12 +100,21 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
     if this_only:
         yield f"pytest on {primary.tag}", lambda: test(primary, None)
         return
+    yield "JupyterLab and the oldest kernel", lambda: more_for(primary)
     found = interpreters.find()
     for tag in interpreters.WANTED:
         if tag not in found:
             print(f"CPython {tag} is not on this machine: its tests are skipped", flush=True)
     environments = [primary if tag == primary.tag else envs.Env(tag, base) for tag, base in found.items()]
     yield from side_by_side(environments, test)
+
+
+def more_for(primary: envs.Env) -> None:
+    """A real JupyterLab in Chromium, and kernels with the oldest ipykernel, are tried with one interpreter."""
+    oldest.ensure(primary.python, primary.tag)
+    primary.ensure("browser")
+    path, reason = browser.ensure_chromium()
+    print(f"the browser tests are skipped: {reason}" if path is None else f"Chromium is {path}", flush=True)
 
 
 def side_by_side(environments: list[envs.Env], test: Callable[[envs.Env, IO[str]], None]) -> Iterator[Stage]:
@@ -150,16 +173,13 @@ def main() -> int:
 
     def setup() -> None:
         env.ensure("test", *(() if kinds == ["pytest"] else ("notebook", "dev")))
-        if {"types", "pytest"}.intersection(kinds):
+        if {"types", "docs", "pytest"}.intersection(kinds):
             env.build(quick=options.quick)
 
     def stages() -> Iterator[Stage]:
-        if "lint" in kinds:
-            yield from lint(env)
-        if "types" in kinds:
-            yield from types(env)
-        if "rust" in kinds:
-            yield from rust(env)
+        for kind, stages_of in (("lint", lint), ("types", types), ("rust", rust), ("docs", docs)):
+            if kind in kinds:
+                yield from stages_of(env)
         if "pytest" in kinds:
             yield from pytest(env, extra, this_only=options.this)
 

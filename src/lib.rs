@@ -28,7 +28,7 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::group::items::Shared;
     #[pymodule_export]
-    use crate::py::held::call_held;
+    use crate::py::held::{call_held, call_undisturbed};
     #[pymodule_export]
     use crate::py::job::Job;
     #[pymodule_export]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ def claim(job: Job[Any], cache: MutableMapping[Any, Any], fn: Callable[..., Any]
         raise TypeError(msg) from None
     with _lock:
         try:
-            return (cache[key],)
+            # Asked first, since looking into a defaultdict makes an answer.
+            if key in cache:
+                return (cache[key],)
         except KeyError:
+            # Its time was over just now.
             pass
         call = (id(cache), key)
         twin = _at_work.get(call)
@@ -58,7 +62,9 @@ def claim(job: Job[Any], cache: MutableMapping[Any, Any], fn: Callable[..., Any]
             if _at_work.get(call) is job:
                 del _at_work[call]
             if job.state == "done":
-                cache[key] = job.result
+                # What those of cachetools say of a value that is too large for them. Then it is not kept.
+                with suppress(ValueError):
+                    cache[key] = job.result
 
     job.add_done_callback(ended)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 from rjobs._rjobs import set_striker, strike_done
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 __rjobs_internal__ = True
+
+
+# The coroutines that run now, by the ident of their thread.
+running: dict[int, Coroutine[Any, Any, Any]] = {}
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -38,8 +43,10 @@ class _Run:
 
     def run(self) -> Any:
         main = self._main()
+        ident = threading.get_ident()
         try:
             set_striker(self._strike)
+            running[ident] = self._coroutine
             return asyncio.run(main)
         except asyncio.CancelledError as cancelled:
             if self._exc is None:
@@ -49,6 +56,7 @@ class _Run:
             # Asked to run and never begun (a kill came first): they are not to be warned about.
             main.close()
             self._coroutine.close()
+            running.pop(ident, None)
 
     async def _main(self) -> Any:
         loop = asyncio.get_running_loop()

@@ -60,6 +60,35 @@ def in_its_name(work: Callable[..., _T], fn: Callable[..., object], prefix: str 
     return work
 
 
+# The flags of a code object: of a generator function, of an asynchronous one.
+_MAKES_GENERATORS = 0x20 | 0x200
+# How many wrappers are looked through.
+_DEEPEST = 100
+
+
+def giving_generators(fn: Callable[..., _T]) -> Callable[..., _T]:
+    """Have a generator function's call give its generator, as the originals do: as a job it would run to its end."""
+    inner: Any = fn
+    for _ in range(_DEEPEST):
+        if isinstance(inner, partial):
+            inner = inner.func
+            continue
+        code = getattr(inner, "__code__", None)
+        if code is None and not isinstance(inner, type):
+            # An object that is called.
+            inner = type(inner).__call__
+            code = getattr(inner, "__code__", None)
+        if code is None:
+            return fn
+        if code.co_flags & _MAKES_GENERATORS:
+            # What is called is not a generator function, so what it gives is a value.
+            return in_its_name(lambda *args, **kwargs: fn(*args, **kwargs), fn)  # noqa: PLW0108
+        inner = getattr(inner, "__wrapped__", None)
+        if inner is None:
+            return fn
+    return fn
+
+
 class Jobs(Protocol):
     """The jobs of one face."""
 
@@ -114,11 +143,12 @@ class OwnJobs:
         kwargs: dict[str, Any] | None = None,
     ) -> Job[Any]:
         """Start a job. Raises `ManagerClosed` when no more are taken."""
+        fn = giving_generators(fn)
         return self._submit(fn, *args, **kwargs) if kwargs else self._submit(fn, *args)
 
     def starter(self, fn: Callable[[Any], Any]) -> Callable[[Any], Job[Any]]:
         """What starts the job `fn(item)` for an item: the same, faster."""
-        return partial(self._submit, fn)
+        return partial(self._submit, giving_generators(fn))
 
     def __len__(self) -> int:
         """How many have not ended."""

@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rjobs._face import giving_generators
 from rjobs._rjobs import call_held, current_job
 from rjobs.errors import ManagerClosed
 
@@ -36,7 +37,9 @@ class GuestJobs:
         self._submit = manager.options(**options).submit
         self._changed = threading.Condition(threading.RLock())
         self._unfinished: dict[Job[Any], None] = {}
-        self._closed = False
+        self._closed = self._killed = False
+        # Jobs on their way in: a manager whose queue is full makes them wait.
+        self._starting = 0
 
     def start(
         self,
@@ -46,15 +49,26 @@ class GuestJobs:
     ) -> Job[Any]:
         """Start a job. Raises `ManagerClosed` when no more are taken."""
         # Held: a kill of a job that calls this is not to come before the new job is noted.
-        return call_held(self._start, partial(self._submit, fn, *args, **(kwargs or {})))
+        return call_held(self._start, partial(self._submit, giving_generators(fn), *args, **(kwargs or {})))
 
     def _start(self, submit: Callable[[], Job[Any]]) -> Job[Any]:
         with self._changed:
             if self._closed:
                 raise ManagerClosed("no new jobs are taken here")
+            self._starting += 1
+        job = None
+        try:
+            # Not under the lock: room comes when others end, which takes it.
             job = submit()
-            self._unfinished[job] = None
+        finally:
+            with self._changed:
+                self._starting -= 1
+                if job is not None:
+                    self._unfinished[job] = None
+                self._changed.notify_all()
         job.add_done_callback(self._ended)
+        if self._killed:
+            job.kill(timeout=0)
         return job
 
     def _ended(self, job: Job[Any]) -> None:
@@ -89,14 +103,15 @@ class GuestJobs:
         """Wait until all have ended; called by one of them, for the others."""
         caller = current_job()
         with self._changed:
-            self._changed.wait_for(lambda: all(job is caller for job in self._unfinished))
+            self._changed.wait_for(lambda: not self._starting and all(job is caller for job in self._unfinished))
 
     def kill(self) -> bool:
         """Close, and end them all; False when one has not ended after 5 seconds."""
         self.close()
+        self._killed = True
         caller = current_job()
         # The newest first, so that none starts in the place of one that ends; the caller last: there the kill raises.
         for job in sorted(self.unfinished(), key=lambda job: (job is caller, -job.num)):
             job.kill(timeout=0)
         with self._changed:
-            return self._changed.wait_for(lambda: not self._unfinished, 5.0)
+            return self._changed.wait_for(lambda: not self._starting and not self._unfinished, 5.0)

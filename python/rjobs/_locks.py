@@ -6,8 +6,11 @@ import functools
 import inspect
 import os
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from rjobs._rjobs import call_held, call_undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __rjobs_internal__ = True
+
+# Seconds between two looks at a lock file that another process holds, as fasteners has them: at first, and at most.
+FIRST_PAUSE = 0.01
+LONGEST_PAUSE = 0.1
 
 
 class FileLock:
@@ -47,16 +54,28 @@ class FileLock:
     def __enter__(self) -> None:
         self._threads.acquire()
         try:
-            self._processes.acquire()
+            pause = FIRST_PAUSE
+            # A kill may end the pause. In the code of fasteners it would leave the system's lock held for ever.
+            # False: it does not block.
+            while not call_held(self._processes.acquire, False):
+                time.sleep(pause)
+                pause = min(pause + FIRST_PAUSE, LONGEST_PAUSE)
         except BaseException:
-            self._threads.release()
+            call_undisturbed(self._give_back)
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        call_undisturbed(self._give_back)
+
+    def _give_back(self) -> None:
         try:
-            self._processes.release()
+            if self._processes.acquired:
+                self._processes.release()
+            elif self._processes.lockfile is not None:
+                # Opened, and not got.
+                self._processes.lockfile.close()
         finally:
             self._threads.release()
 

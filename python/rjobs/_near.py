@@ -9,7 +9,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from typing import Any
 
     from rjobs._rjobs import Job
@@ -33,13 +33,16 @@ def trim(exception: BaseException) -> None:
 
 
 def _first_of_user(traceback: TracebackType | None) -> TracebackType | None:
-    while traceback is not None:
-        names = traceback.tb_frame.f_globals
-        is_asyncio = str(names.get("__name__", "")).partition(".")[0] == "asyncio"
-        if not names.get("__rjobs_internal__") and not is_asyncio:
-            return traceback
+    while traceback is not None and not is_users(traceback.tb_frame):
         traceback = traceback.tb_next
-    return None
+    return traceback
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether a frame is neither ours nor the event loop's."""
+    names = frame.f_globals
+    is_asyncio = str(names.get("__name__", "")).partition(".")[0] == "asyncio"
+    return not names.get("__rjobs_internal__") and not is_asyncio
 
 
 def is_in_loop() -> bool:

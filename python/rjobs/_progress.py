@@ -23,8 +23,8 @@ def track(
     """Iterate over ``iterable``, and report to ``job.progress`` of the current job how far that is.
 
     ``total`` is how many items there are (default: its length, where it has one). An item is done when the next one is
-    asked for. Of nested loops the outermost is the job's. Outside of a job it only iterates. Raises TypeError at once
-    for what is no iterable.
+    asked for. Of nested loops the outermost is the job's; displays show the others beside it. Outside of a job it only
+    iterates. Raises TypeError at once for what is no iterable.
     """
     items = iter(iterable)
     if total is None:
@@ -36,10 +36,10 @@ def track(
 
 def _tracked(items: Iterator[_T], total: float | None, desc: str | None, unit: str) -> Iterator[_T]:
     job = current_job()
-    bar = job._bar() if job is not None else None  # noqa: SLF001
-    if bar is None:
+    if job is None:
         yield from items
         return
+    bar = job._bar()  # noqa: SLF001
     try:
         bar.report(0, total, desc, unit)
         for done, item in enumerate(items, 1):

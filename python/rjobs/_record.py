@@ -1,10 +1,9 @@
-"""A job as plain data, and where it is now."""
+"""A job as plain data."""
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -102,51 +101,6 @@ def safe_text(value: object, form: Callable[[object], str] = repr) -> str:
     except BaseException as error:  # noqa: BLE001  user code: a SystemExit of a `repr` must not end who looks at it
         text = f"<{type(value).__qualname__} whose {form.__name__} raises {type(error).__qualname__}>"
     return text if len(text) <= REPR_LIMIT else text[: REPR_LIMIT - 1] + "…"
-
-
-def stack(job: Job[Any]) -> str:
-    """Where a running job is now, as a formatted traceback, innermost call last; empty when it does not run."""
-    coroutine = job._coroutine  # noqa: SLF001
-    if coroutine is not None:
-        return _suspended(job, coroutine)
-    ident = job.ident
-    frame = sys._current_frames().get(ident) if ident is not None and job.running() else None  # noqa: SLF001
-    if frame is None or not job.running() or job.ident != ident:
-        return ""
-    frames = traceback.StackSummary.extract(traceback.walk_stack(frame))
-    frames.reverse()
-    # The thread's own beginning is not the job's.
-    first = next((i for i, entry in enumerate(frames) if entry.filename == _THREADS), -1)
-    return "".join(traceback.StackSummary.from_list(frames[first + 1 :]).format())
-
-
-def _suspended(job: Job[Any], coroutine: Any) -> str:
-    """Where a coroutine job is: what its coroutine awaits, or what it calls just now."""
-    first = getattr(coroutine, "cr_frame", None)
-    frames = []
-    # On its thread, from the innermost frame out to that of its coroutine.
-    frame = sys._current_frames().get(job.ident) if job.ident is not None else None  # noqa: SLF001
-    while frame is not None and frame is not first:
-        frames.append((frame, frame.f_lineno))
-        frame = frame.f_back
-    if frame is None or first is None:
-        frames = []
-        while coroutine is not None:
-            frame = next((f for f in (getattr(coroutine, name, None) for name in _FRAMES) if f is not None), None)
-            if frame is not None:
-                frames.insert(0, (frame, frame.f_lineno))
-            coroutine = next((c for c in (getattr(coroutine, name, None) for name in _AWAITED) if c is not None), None)
-    else:
-        frames.append((first, first.f_lineno))
-    if not job.running():
-        return ""
-    return "".join(traceback.StackSummary.extract(reversed(frames)).format())
-
-
-# Of a coroutine, a generator and an asynchronous generator.
-_FRAMES = ("cr_frame", "gi_frame", "ag_frame")
-_AWAITED = ("cr_await", "gi_yieldfrom", "ag_await")
-_THREADS = __file__.replace("_record.py", "_threads.py")
 
 
 def log_error(message: str) -> None:

@@ -96,6 +96,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s"
 
 
+def coarse(seconds: float) -> str:
+    """Give a number of seconds rounded down to what changes seldom: whole ones, 10 of them after a minute, minutes."""
+    whole = max(int(seconds), 0)
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole} s"
+    if whole < 600:  # noqa: PLR2004
+        return duration(whole - whole % 10)
+    return f"{whole // 60} min" if whole < 3600 else duration(whole - whole % 60)  # noqa: PLR2004
+
+
 def short(number: float) -> str:
     """Give a count in a few characters: `7`, `0.25`, `12.5k`, `3M`."""
     if number >= 10_000:  # noqa: PLR2004 - four digits are short enough
@@ -108,4 +118,6 @@ def short(number: float) -> str:
 
 def speed(rate: float, unit: str) -> str:
     """Give units in a second as people write it: `3.2 it/s`, and `12 s/it` where that is less than one."""
-    return f"{short(rate)} {unit}/s" if rate >= 1 else f"{short(1 / rate)} s/{unit}"
+    number = rate if rate >= 1 else 1 / rate
+    text = short(number) if number >= 1000 else f"{number:.3g}"  # noqa: PLR2004 - three digits say enough
+    return f"{text} {unit}/s" if rate >= 1 else f"{text} s/{unit}"

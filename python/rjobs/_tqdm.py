@@ -90,7 +90,7 @@ def _hook(std: Any) -> None:
         if job is None or kind is None:
             return original(cls, *args, **kwargs)
         bar = object.__new__(kind)
-        bar._rjobs_bar = job._bar()  # noqa: SLF001 - None in another bar: the outermost one is the job's
+        bar._rjobs_bar = job._bar()  # noqa: SLF001
         # No thread that monitors them is started: that would work for this job for ever.
         with kind.get_lock():
             kind._instances.add(bar)  # noqa: SLF001

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::sync::Mutex;
@@ -27,6 +28,10 @@ struct Book<T> {
 pub type Names = Arc<[Arc<str>]>;
 
 type Turn = (Reverse<i32>, u64);
+
+/// Where an item waits, for its owner to take it out again by. Written and read under the lock of the limits.
+#[derive(Debug, Default)]
+pub struct Ticket(AtomicU64);
 
 #[derive(Debug)]
 struct Rule {
@@ -67,7 +72,7 @@ impl<T> Limits<T> {
             book: Mutex::new(Book {
                 rules: HashMap::new(),
                 waiting: HashMap::new(),
-                next: 0,
+                next: 1,
             }),
         }
     }
@@ -122,10 +127,18 @@ impl<T> Limits<T> {
     }
 
     /// An item comes. It waits in here until it is among those that some call releases, this one at the earliest.
-    pub fn admit(&self, item: T, names: &Names, rank: i32, now: Instant) -> Released<T> {
+    pub fn admit(
+        &self,
+        item: T,
+        names: &Names,
+        rank: i32,
+        ticket: &Ticket,
+        now: Instant,
+    ) -> Released<T> {
         let mut book = self.book.lock();
         let turn = (Reverse(rank), book.next);
         book.next += 1;
+        ticket.0.store(turn.1, Ordering::Relaxed);
         book.waiting
             .entry(Arc::clone(names))
             .or_default()
@@ -149,19 +162,15 @@ impl<T> Limits<T> {
         self.book.lock().release(now)
     }
 
-    /// Take out every waiting item for which `leaves` holds, for the caller to drop. It runs under the lock: no Python.
-    pub fn withdraw(&self, mut leaves: impl FnMut(&T) -> bool) -> Vec<T> {
+    /// Take out the item that was admitted with these last, if it still waits, for the caller to drop.
+    pub fn withdraw(&self, names: &Names, rank: i32, ticket: &Ticket) -> Option<T> {
         let mut book = self.book.lock();
-        let mut gone = Vec::new();
-        for items in book.waiting.values_mut() {
-            let turns: Vec<_> = items
-                .iter()
-                .filter(|(_, item)| leaves(item))
-                .map(|(turn, _)| *turn)
-                .collect();
-            gone.extend(turns.iter().filter_map(|turn| items.remove(turn)));
+        let turn = (Reverse(rank), ticket.0.load(Ordering::Relaxed));
+        let items = book.waiting.get_mut(names)?;
+        let gone = items.remove(&turn);
+        if items.is_empty() {
+            book.waiting.remove(names);
         }
-        book.waiting.retain(|_, items| !items.is_empty());
         gone
     }
 }

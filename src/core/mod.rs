@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backlog;
+pub mod bars;
 pub mod clock;
 pub mod entrance;
 pub mod generations;
@@ -22,6 +23,7 @@ pub mod queue;
 pub mod record;
 pub mod registry;
 pub mod ring;
+pub mod spread;
 pub mod state;
 pub mod sync;
 pub mod timers;

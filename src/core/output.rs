@@ -16,6 +16,8 @@ pub struct Output {
 #[derive(Debug)]
 struct Text {
     ring: Ring,
+    /// How often something came that is no text (a display), and that followers want to hear of in its place.
+    marks: u64,
     /// The job has ended: a follower need not wait for more.
     ended: bool,
 }
@@ -25,6 +27,8 @@ struct Text {
 pub enum Followed {
     /// New text, and the position after it.
     Text(String, u64),
+    /// Something came that is no text.
+    Mark,
     /// Nothing came before the deadline.
     Nothing,
     /// The job has ended and everything was read.
@@ -37,6 +41,7 @@ impl Output {
         Self {
             text: Mutex::new(Text {
                 ring: Ring::new(limit),
+                marks: 0,
                 ended: false,
             }),
             changed: Condvar::new(),
@@ -47,6 +52,24 @@ impl Output {
     pub fn write(&self, bytes: &[u8]) {
         self.text.lock().ring.push(bytes);
         self.changed.notify_all();
+    }
+
+    /// Something came that is no text.
+    pub fn mark(&self) {
+        self.text.lock().marks += 1;
+        self.changed.notify_all();
+    }
+
+    /// How often it did.
+    pub fn marks(&self) -> u64 {
+        self.text.lock().marks
+    }
+
+    /// The text from `position` to `until` (None: all there is), and the position to go on from; does not block.
+    pub fn read(&self, position: u64, until: Option<u64>) -> (String, u64) {
+        let text = self.text.lock();
+        let (all, until) = until.map_or((text.ended, u64::MAX), |until| (false, until));
+        text.ring.read_until(position, until, all)
     }
 
     /// The job has ended.
@@ -67,8 +90,16 @@ impl Output {
 
     /// Block until there is text after `position`, the job ends, or the deadline is reached.
     pub fn follow(&self, position: u64, deadline: Instant) -> Followed {
+        self.follow_all(position, None, deadline)
+    }
+
+    /// The same; where `marks` says how many marks are known, one more ends the wait as well.
+    pub fn follow_all(&self, position: u64, marks: Option<u64>, deadline: Instant) -> Followed {
         let mut text = self.text.lock();
         loop {
+            if marks.is_some_and(|known| known != text.marks) {
+                return Followed::Mark;
+            }
             let (new, next) = text.ring.read(position, text.ended);
             if !new.is_empty() {
                 return Followed::Text(new, next);

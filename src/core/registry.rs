@@ -52,6 +52,11 @@ impl<T> Registry<T> {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The number that is next.
+    pub fn next_number(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
     /// Keep `item` under a number that was reserved.
     pub fn insert(&self, number: u64, item: T) {
         let mut kept = self.kept.lock();

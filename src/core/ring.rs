@@ -51,11 +51,19 @@ impl Ring {
     /// cut by the bound among them) come as U+FFFD; a character that is still being written at the end is left for the
     /// next read, unless `all` asks for everything. Returns the text and the position to go on from.
     pub fn read(&self, position: u64, all: bool) -> (String, u64) {
-        let skip = position.saturating_sub(self.dropped());
-        let skip = usize::try_from(skip)
-            .unwrap_or(usize::MAX)
-            .min(self.bytes.len());
-        let mut bytes: Vec<u8> = self.bytes.iter().skip(skip).copied().collect();
+        self.read_until(position, self.written, all)
+    }
+
+    /// The same of what was written before `until`, a later position.
+    pub fn read_until(&self, position: u64, until: u64, all: bool) -> (String, u64) {
+        let until = until.min(self.written);
+        if until <= position.max(self.dropped()) {
+            return (String::new(), until.max(position));
+        }
+        let index = |at: u64| usize::try_from(at.saturating_sub(self.dropped()));
+        let skip = index(position).unwrap_or(usize::MAX);
+        let end = index(until).unwrap_or(usize::MAX);
+        let mut bytes: Vec<u8> = self.bytes.range(skip..end).copied().collect();
         if skip == 0 && position < self.dropped() {
             // The bound cut here: drop the rest of a character whose beginning is gone.
             let rest = bytes
@@ -69,7 +77,7 @@ impl Ring {
         bytes.truncate(bytes.len() - open);
         (
             String::from_utf8_lossy(&bytes).into_owned(),
-            self.written - open as u64,
+            until - open as u64,
         )
     }
 
@@ -140,6 +148,22 @@ mod test {
         assert_eq!(ring.read(at, false), (String::new(), at));
         ring.push(b"cdefgh");
         assert_eq!(ring.read(at, false), ("efgh".to_owned(), 8));
+    }
+
+    #[test]
+    fn a_reader_can_stop_at_a_position() {
+        let mut ring = Ring::new(6);
+        ring.push("ab€".as_bytes());
+        assert_eq!(ring.read_until(0, 2, false), ("ab".to_owned(), 2));
+        assert_eq!(ring.read_until(2, 2, true), (String::new(), 2));
+        assert_eq!(ring.read_until(3, 2, true), (String::new(), 3));
+        // In the middle of a character: it comes whole, later.
+        assert_eq!(ring.read_until(0, 4, false), ("ab".to_owned(), 2));
+        assert_eq!(ring.read_until(2, 99, false), ("€".to_owned(), 5));
+        ring.push(b"0123456789");
+        // Gone: there is nothing to give, and the reader goes on behind it.
+        assert_eq!(ring.read_until(0, 5, false), (String::new(), 5));
+        assert_eq!(ring.read_until(5, 12, false), ("456".to_owned(), 12));
     }
 
     #[test]

@@ -292,14 +292,12 @@ pub(super) fn here<'a>() -> Option<&'a Slot> {
     slot.is_open().then_some(slot)
 }
 
-/// Send once more what was sent to the job of the calling thread, if it was this; false where it was not, or there is no job.
-pub(crate) fn send_again(class: &Bound<'_, PyAny>) -> bool {
+/// Python has swallowed this: what was sent to the job of the calling thread is sent once more, now or where it may be. False where
+/// that was something else, or there is no job.
+pub(crate) fn was_swallowed(class: &Bound<'_, PyAny>) -> bool {
     let py = class.py();
     here().is_some_and(|slot| {
         let is_it = slot.sent(py).is_some_and(|sent| sent.is(class));
-        is_it
-            && slot
-                .job()
-                .is_some_and(|job| slot.send_again(py, job, false))
+        is_it && slot.job().is_some_and(|job| slot.was_swallowed(py, job))
     })
 }

@@ -33,6 +33,7 @@ pub(super) struct Frame<'py>(Bound<'py, PyAny>);
 impl<'py> Frame<'py> {
     /// The innermost one of the calling thread.
     pub(super) fn here(py: Python<'py>) -> Option<Self> {
+        let _quiet = Collector::off();
         // SAFETY: attached; a borrowed reference or NULL.
         unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) }.map(Self)
     }
@@ -54,6 +55,7 @@ impl<'py> Frame<'py> {
 
     /// The one that called this.
     pub(super) fn back(&self) -> Option<Self> {
+        let _quiet = Collector::off();
         // SAFETY: attached; a new reference or NULL.
         unsafe { Self::owned(self.0.py(), ffi::PyFrame_GetBack(self.pointer())) }
     }
@@ -117,6 +119,35 @@ impl<'py> Frame<'py> {
             }
             let name = Bound::from_owned_ptr_or_opt(py, name)?;
             (ffi::PyUnicode_Check(name.as_ptr()) != 0).then_some(name)
+        }
+    }
+}
+
+/// Keeps the collector off up to `CPython` 3.11: there it begins where something is made that it looks after, such as the object of
+/// a frame. Its finalizers are bytecode, in which the interpreter can change hands, and what was sent can arrive. (From 3.12 on
+/// it begins where the thread looks for things to do.)
+pub(super) struct Collector {
+    #[cfg(not(Py_3_12))]
+    was_on: bool,
+}
+
+impl Collector {
+    #[inline]
+    pub(super) fn off() -> Self {
+        Self {
+            // SAFETY: attached, as every caller shows; only a flag is set.
+            #[cfg(not(Py_3_12))]
+            was_on: unsafe { ffi::PyGC_Disable() } != 0,
+        }
+    }
+}
+
+#[cfg(not(Py_3_12))]
+impl Drop for Collector {
+    fn drop(&mut self) {
+        if self.was_on {
+            // SAFETY: as above.
+            unsafe { ffi::PyGC_Enable() };
         }
     }
 }

@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
-use super::frame::{Frame, IMPORT, is_standard};
+use super::frame::{Collector, Frame, IMPORT, is_standard};
 use super::frozen::is_frozen;
 
 /// Modules of the standard library that take locks of their own.
@@ -23,6 +23,8 @@ pub(super) const LIBRARIES: [&str; 8] = [
 
 /// How many frames are looked at.
 const DEEPEST: usize = 2_000;
+/// How many are where a finalizer may be, and what it interrupted.
+const NEAR: usize = 16;
 
 /// What the frames of a thread are found by.
 #[derive(Debug)]
@@ -99,6 +101,28 @@ impl Frames {
         false
     }
 
+    /// Whether one of the innermost frames is it, whoever's they are.
+    ///
+    /// # Safety
+    /// As for `are_in`.
+    pub(super) unsafe fn is_near(
+        &self,
+        py: Python<'_>,
+        mut is_it: impl FnMut(&Frame<'_>) -> bool,
+    ) -> bool {
+        let _quiet = Collector::off();
+        // SAFETY: as asked of the caller.
+        let mut frame = unsafe { self.innermost(py) };
+        for _ in 0..NEAR {
+            let Some(inner) = frame else { return false };
+            if is_it(&inner) {
+                return true;
+            }
+            frame = inner.back();
+        }
+        false
+    }
+
     /// Whether the thread stands at the beginning of an `__exit__`, which would never run if it were struck there.
     ///
     /// # Safety
@@ -159,6 +183,9 @@ impl Frames {
     }
 
     unsafe fn innermost<'py>(&self, py: Python<'py>) -> Option<Frame<'py>> {
+        if self.ident == super::thread::ident() {
+            return Frame::here(py);
+        }
         if cfg!(Py_GIL_DISABLED) && !is_frozen() {
             // Only this may look then: it stops the others for as long.
             let frames = py
@@ -188,29 +215,6 @@ impl Frames {
             // Never the other one where this one works: it waits for a lock that a striker has who waits for the slot's.
             (cfg!(Py_GIL_DISABLED) && super::pending::set(state, class))
                 || ffi::PyThreadState_SetAsyncExc(ident, class.as_ptr()) > 0
-        }
-    }
-}
-
-/// Keeps the collector off: frame objects that are made may start it, its finalizers are bytecode, and the interpreter can
-/// change hands there.
-struct Collector {
-    was_on: bool,
-}
-
-impl Collector {
-    fn off() -> Self {
-        // SAFETY: attached, as every caller shows; only a flag is set.
-        let was_on = unsafe { ffi::PyGC_Disable() } != 0;
-        Self { was_on }
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        if self.was_on {
-            // SAFETY: as above.
-            unsafe { ffi::PyGC_Enable() };
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod call;
 pub(crate) mod codes;
 pub(crate) mod collector;
 pub(crate) mod context;
+mod finalizer;
 mod footing;
 pub(crate) mod frame;
 pub(crate) mod frames;

@@ -2,7 +2,7 @@
 //!
 //! | what is seen | what is done |
 //! |---|---|
-//! | the strike was put off | tried again every 2 ms, and for an import sent anyway after 2 s |
+//! | the strike was put off | tried again every 2 ms; sent anyway for an import after 2 s, above what is spared after 10 ms at work |
 //! | sent, and the job has not moved | if it waits in a guarded call: that is ended; else wait, ever longer |
 //! | arrived, and the job cleans up | left alone for half a second, then struck again |
 //! | arrived, and the job went on | struck again; the third time each of its lines raises |
@@ -31,6 +31,10 @@ const AGAIN: Duration = Duration::from_millis(2);
 /// How long it is put off for an import at most: a module that is imported may be a whole program.
 const IMPORT_TIME: Duration = Duration::from_secs(2);
 
+/// How much processor time what is right above a spared place has: a finalizer takes less, and else it is a function that was
+/// called there. Not a time by the clock, in which a thread may not get a turn at all.
+const ABOVE_TIME: Duration = Duration::from_millis(10);
+
 /// How long a job has for its `finally` and `with` blocks before it is struck again.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -52,6 +56,8 @@ pub(crate) struct Pursuit {
     begun: Instant,
     /// Since when what is seen now was seen.
     since: Instant,
+    /// The processor time that the thread had used then, where that can be told.
+    used: Option<u64>,
     seen: Fate,
     pause: Duration,
     struck_again: u32,
@@ -80,6 +86,7 @@ impl Pursuit {
             job,
             begun: now,
             since: now,
+            used: slot.thread().clock.elsewhere(),
             seen: Fate::PutOff,
             pause: FIRST,
             struck_again: 0,
@@ -114,7 +121,8 @@ impl Pursuit {
         let entry = self.slot.beat().current();
         let fate = self.slot.fate(py, self.job);
         if fate != self.seen {
-            (self.seen, self.since, self.pause) = (fate, Instant::now(), FIRST);
+            (self.seen, self.pause) = (fate, FIRST);
+            self.see_anew();
         }
         match fate {
             Fate::Over => return Next::Over,
@@ -150,10 +158,8 @@ impl Pursuit {
         }
         let spare = if has_striker {
             Spare::Loop
-        } else if self.begun.elapsed() < IMPORT_TIME {
-            Spare::Import
         } else {
-            Spare::Locks
+            self.spare()
         };
         match self.slot.send_put_off(py, self.job, spare) {
             Choice::Settled => Next::In(FIRST),
@@ -161,12 +167,35 @@ impl Pursuit {
         }
     }
 
+    /// What is spared by now.
+    fn spare(&self) -> Spare {
+        let at_work = || {
+            let used = self.slot.thread().clock.elsewhere().zip(self.used);
+            used.map_or_else(
+                || self.since.elapsed(),
+                |(now, before)| Duration::from_nanos(now.saturating_sub(before)),
+            )
+        };
+        if self.begun.elapsed() > IMPORT_TIME {
+            Spare::Locks
+        } else if at_work() > ABOVE_TIME {
+            Spare::Import
+        } else {
+            Spare::Above
+        }
+    }
+
+    fn see_anew(&mut self) {
+        self.since = Instant::now();
+        self.used = self.slot.thread().clock.elsewhere();
+    }
+
     fn ask_again(&mut self, py: Python<'_>) -> Next {
         self.asked_again += 1;
         if self.asked_again > PATIENCE {
             self.slot.gather_for_striker(py);
         }
-        self.since = Instant::now();
+        self.see_anew();
         Next::Ask
     }
 
@@ -179,8 +208,9 @@ impl Pursuit {
     fn strike_again(&mut self, py: Python<'_>) {
         let with_storm = self.struck_again >= PATIENCE;
         self.pause = FIRST;
+        let spare = self.spare();
         let may_be_struck = frozen(py, || {
-            let may_be_struck = self.slot.may_be_struck(py, self.job, Spare::Locks);
+            let may_be_struck = self.slot.may_be_struck(py, self.job, spare);
             may_be_struck && {
                 self.slot.send_again(py, self.job, with_storm);
                 true
@@ -190,7 +220,7 @@ impl Pursuit {
             return;
         }
         self.struck_again += 1;
-        self.since = Instant::now();
+        self.see_anew();
         let entry = self.slot.beat().current();
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
             wake(self.slot.beat(), entry);

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 
+use super::finalizer::TOLD_ONCE;
 use super::frame::IMPORT;
 use super::frames::{Frames, LIBRARIES};
 use super::guard::{GIVING, SPARED};
@@ -14,6 +15,8 @@ use super::slot::Slot;
 pub(crate) enum Spare {
     /// The event loop's own code.
     Loop,
+    /// A finalizer, or whatever else is right above what `Locks` spares; and what `Import` spares.
+    Above,
     /// A module that is being imported; and what `Locks` spares.
     Import,
     /// The place right behind an `acquire`, and library code that holds a lock.
@@ -54,10 +57,11 @@ impl Slot {
         }
         match spare {
             Spare::Loop => !self.is_in_loop(py),
-            Spare::Import if self.is_in(py, &[IMPORT]) => false,
+            Spare::Above | Spare::Import if self.is_in(py, &[IMPORT]) => false,
             // What it waits in raises the exception itself, where that is safe.
-            Spare::Import | Spare::Locks if self.beat.current() != 0 => !self.beat.is_deaf(),
-            Spare::Import | Spare::Locks => {
+            _ if self.beat.current() != 0 => !self.beat.is_deaf(),
+            Spare::Above if self.is_above_spared(py) => false,
+            Spare::Above | Spare::Import | Spare::Locks => {
                 let is_behind = self
                     .position(py)
                     .is_some_and(|(frame, at)| self.footing.is_behind_acquire(frame, at));
@@ -87,7 +91,7 @@ impl Slot {
         let is_there = unsafe { self.frames.run(py, &SPARED) };
         // Locks between processes are semaphores, and not counted; how a child ended is told once.
         is_there
-            || self.is_in(py, &["multiprocessing", "subprocess"])
+            || self.is_in(py, &TOLD_ONCE)
             || self.footing.library_holds() && self.is_in(py, &LIBRARIES)
     }
 

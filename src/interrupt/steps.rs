@@ -36,9 +36,11 @@ impl Slot {
         let was_sent = self.has_sent();
         // SAFETY: the caller's own thread.
         let is_pending = was_sent && unsafe { self.frames.has_pending(py) } == Some(true);
+        // What was swallowed in a finalizer and put off has not arrived.
+        let arrived = was_sent && !is_pending && !self.has_put_off();
         Struck {
             at_all: self.close(py),
-            arrived: was_sent && !is_pending,
+            arrived,
         }
     }
 

@@ -245,7 +245,7 @@ impl Slot {
     /// Strike `job`, or put that off if it must not be struck where it is.
     pub(crate) fn strike_or_put_off(&self, exc: &Bound<'_, PyType>, job: u64) {
         frozen(exc.py(), || {
-            if self.may_be_struck(exc.py(), job, Spare::Import) {
+            if self.may_be_struck(exc.py(), job, Spare::Above) {
                 self.strike(exc, job);
             } else {
                 self.put_off(exc, job);

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use ::log::Level;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use super::alarm::Alarm;
-use super::entrance::runs_in_the_pool;
 use super::job::Job;
 use super::outcome::Outcome;
 use super::plan::{Plan, Stage};
+use super::work::Kind;
 use super::{errors, exit, gates, held, log, shim};
 use crate::core::state::State;
 
@@ -32,7 +33,7 @@ pub(crate) fn after_run(
 ) -> Sequel {
     gates::leave_limits(job, plan);
     let (state, outcome) = match next_try(job, plan, state, &outcome) {
-        Ok(Some(delay)) => {
+        Ok(Verdict::Again(delay)) => {
             plan.failures.fetch_add(1, Ordering::AcqRel);
             let when = Instant::now().checked_add(delay);
             if when.is_some_and(|when| queue_again(job, plan, when, Stage::Retry)) {
@@ -40,7 +41,8 @@ pub(crate) fn after_run(
             }
             (state, outcome)
         }
-        Ok(None) => (state, outcome),
+        Ok(Verdict::Stands) => (state, outcome),
+        Ok(Verdict::Value(value)) => (State::Done, Outcome::Value(value)),
         Err(error) => (State::Failed, Outcome::raised(error.value(job.py()))),
     };
     let goes_on = !matches!(state, State::Killed | State::Lost) && !exit::is_ending();
@@ -55,13 +57,23 @@ pub(crate) fn after_run(
     Sequel::End(state, outcome)
 }
 
-/// How long to wait for the next try; None when there is to be none; an error that the job is to fail with.
+/// What is to be done about a run.
+enum Verdict {
+    /// Nothing: there is no further try.
+    Stands,
+    /// Another one, after so long.
+    Again(Duration),
+    /// The policy has a value in its place.
+    Value(Py<PyAny>),
+}
+
+/// What is to be done about it; an error that the job is to fail with.
 fn next_try(
     job: &Bound<'_, Job>,
     plan: &Plan,
     state: State,
     outcome: &Outcome,
-) -> PyResult<Option<Duration>> {
+) -> PyResult<Verdict> {
     let py = job.py();
     let policy = job
         .get()
@@ -73,12 +85,12 @@ fn next_try(
         _ => false,
     };
     if !is_candidate || exit::is_ending() {
-        return Ok(None);
+        return Ok(Verdict::Stands);
     }
     let (exception, value) = match outcome {
         Outcome::Raised(exception, _) => (Some(exception.clone_ref(py)), None),
         Outcome::Value(value) => (None, Some(value.clone_ref(py))),
-        Outcome::None => return Ok(None),
+        Outcome::None => return Ok(Verdict::Stands),
     };
     let shown = exception.as_ref().map(|exception| exception.clone_ref(py));
     let decided = held::undisturbed(py, || match policy {
@@ -93,7 +105,10 @@ fn next_try(
         }
     })?;
     if decided.is_none() {
-        return Ok(None);
+        return Ok(Verdict::Stands);
+    }
+    if let Ok(instead) = decided.cast::<PyTuple>() {
+        return Ok(Verdict::Value(instead.get_item(0)?.unbind()));
     }
     if let Ok(error) = decided.cast::<PyBaseException>() {
         return Err(PyErr::from_value(error.clone().into_any()));
@@ -110,7 +125,7 @@ fn next_try(
             Shown(py, shown),
         ),
     );
-    Ok(Some(
+    Ok(Verdict::Again(
         Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX),
     ))
 }
@@ -137,7 +152,7 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
     }
     plan.set_stage(stage);
     // What runs on something else than a worker is beside the pool already.
-    let comes_from_the_pool = runs_in_the_pool(job);
+    let comes_from_the_pool = this.kind == Kind::Call;
     if comes_from_the_pool {
         this.house.entrance.step_aside();
         this.went_aside();

@@ -116,7 +116,9 @@ impl AsCompleted {
                 if left.count == 0 {
                     self.stream.send(END);
                 }
-                Ok(left.jobs[key].take())
+                let job = left.jobs[key].take();
+                drop(left);
+                Ok(job.inspect(|job| job.get().saw_end()))
             }
             None => {
                 let (count, all) = (left.count, left.jobs.len());

@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::chain::come_after;
 use super::entrance::{Blueprint, Owner};
 use super::errors::{self, JobError};
 use super::gates;
@@ -69,32 +70,6 @@ impl JobManager {
         self.add(callable.py(), blueprint, &options)
     }
 
-    /// `chain`, under options.
-    pub(crate) fn chained<'py>(
-        &self,
-        py: Python<'py>,
-        steps: &Bound<'py, PyTuple>,
-        options: &Options,
-    ) -> PyResult<Bound<'py, Job>> {
-        if steps.is_empty() {
-            return Err(PyTypeError::new_err("a chain needs one callable at least"));
-        }
-        // All are looked at before the first runs.
-        for step in steps {
-            must_be_callable(&step)?;
-        }
-        let mut last: Option<Bound<'py, Job>> = None;
-        for step in steps {
-            let mut options = options.clone_ref(py);
-            if let Some(last) = &last {
-                come_after(&mut options, last);
-            }
-            let blueprint = Blueprint::of_call(&step, &PyTuple::empty(py), None);
-            last = Some(self.add(py, blueprint, &options)?);
-        }
-        last.ok_or_else(|| PyTypeError::new_err("a chain needs one callable at least"))
-    }
-
     /// End periodic jobs that wait for their next run: the manager takes no more work.
     pub(crate) fn end_schedules(&self, py: Python<'_>) {
         for job in self.unfinished(py) {
@@ -104,13 +79,6 @@ impl JobManager {
             }
         }
     }
-}
-
-/// Run after `before`, with its result as the first argument.
-fn come_after(options: &mut Options, before: &Bound<'_, Job>) {
-    let more = options.more();
-    more.after = vec![before.clone().unbind()];
-    more.feeds = Some(before.clone().unbind());
 }
 
 #[pymethods]
@@ -204,11 +172,15 @@ fn period_of(rate: &Bound<'_, PyAny>) -> PyResult<Duration> {
             "rate must be more than 0 starts in a second, or None; got {per_second}"
         )));
     }
-    Duration::try_from_secs_f64(1.0 / per_second).map_err(|_| {
-        PyValueError::new_err(format!(
-            "rate must be a number that leaves a time between two starts; got {per_second}"
-        ))
-    })
+    // Two of the longest are still a time that the clock can add.
+    let period = Duration::try_from_secs_f64(1.0 / per_second);
+    period
+        .map(|period| period.min(manager::FOR_EVER))
+        .map_err(|_| {
+            PyValueError::new_err(format!(
+                "rate must be a number that leaves a time between two starts; got {per_second}"
+            ))
+        })
 }
 
 #[pymethods]
@@ -307,13 +279,19 @@ impl Job {
     /// Run the same work again, as a new job with the same options, and return it.
     ///
     /// For a job that ended and is not done: one that is done has released what it ran. It runs in a copy of the caller's
-    /// contextvars, and waits for no other job. Raises `JobError` for one that is done or has not ended, `ManagerClosed`
-    /// after `shutdown()`.
+    /// contextvars, and waits for no other job. Raises `JobError` for one that is done or has not ended, and for one that never got the
+    /// result it was to be called with (`then`, `chain`); `ManagerClosed` after `shutdown()`.
     fn retry<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, Job>> {
         let (py, job) = (me.py(), me.get());
         if !job.is_over() {
             return Err(JobError::new_err(format!(
                 "{} has not ended: retry() runs again what failed or was ended",
+                job.title(py)
+            )));
+        }
+        if job.with_extras(|extras| extras.is_unfed) {
+            return Err(JobError::new_err(format!(
+                "{} never got the result that it was to be called with: run the one before it again, and then() this",
                 job.title(py)
             )));
         }

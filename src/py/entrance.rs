@@ -1,13 +1,14 @@
 //! From the call of `new` to what runs the job: accepted, registered, held back or not, launched.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::current;
-use super::event_loop::to_the_loop;
+use super::event_loop::to_the_loop::{self, is_coroutine_function};
 use super::house::House;
 use super::job::{Job, Source};
 use super::manager::JobManager;
@@ -15,7 +16,7 @@ use super::options::{More, Options};
 use super::outcome::Outcome;
 use super::recruit::{Recruited, recruit};
 use super::wait::{self, Patience};
-use super::work::{Label, Work};
+use super::work::{Kind, Label, Work};
 use super::{errand, errors, exit, gates, group, held, shim};
 use crate::core::backlog::Backlog;
 use crate::core::clock;
@@ -72,13 +73,7 @@ impl Owner<'_> {
         options: &Options,
     ) -> PyResult<Bound<'py, Job>> {
         let house = self.house;
-        house.check()?;
-        if exit::is_ending() {
-            return Err(errors::at_the_end());
-        }
-        if house.entrance.is_closed() {
-            return Err(errors::closed());
-        }
+        self.check()?;
         let more = options.more.as_deref();
         if blueprint.order.is_some()
             && more.is_some_and(|more| more.cache.is_some() || more.lock.is_some())
@@ -119,6 +114,13 @@ impl Owner<'_> {
         blueprint: Blueprint<'py>,
         options: &Options,
     ) -> PyResult<Bound<'py, Job>> {
+        let kind = if blueprint.order.is_some() {
+            Kind::Command
+        } else if blueprint.source.is_none() && is_coroutine_function(&blueprint.callable) {
+            Kind::Coroutine
+        } else {
+            Kind::Call
+        };
         let work = Work {
             callable: blueprint.callable.unbind(),
             args: blueprint.args.unbind(),
@@ -127,21 +129,38 @@ impl Owner<'_> {
             namespaces: blueprint.namespaces,
             order: blueprint.order,
         };
-        let number = self.registry.reserve();
         let job = Job::new(
-            number,
+            self.registry.reserve(),
             self.house,
             blueprint.label,
             blueprint.source,
+            kind,
             work,
             options,
         );
-        job.counted.store(
-            self.house.backlog.is_some(),
-            std::sync::atomic::Ordering::Release,
-        );
+        job.counted
+            .store(self.house.backlog.is_some(), Ordering::Release);
         let job = Bound::new(py, job)?;
-        collector::untrack(&job);
+        self.enrol(&job, options);
+        Ok(job)
+    }
+
+    /// Nothing new is taken in by a closed manager, in the child of a fork, and at the end of the interpreter.
+    pub(crate) fn check(&self) -> PyResult<()> {
+        self.house.check()?;
+        if exit::is_ending() {
+            return Err(errors::at_the_end());
+        }
+        if self.house.entrance.is_closed() {
+            return Err(errors::closed());
+        }
+        Ok(())
+    }
+
+    /// What is done with every job that was made: from here on it can be found.
+    pub(crate) fn enrol(&self, job: &Bound<'_, Job>, options: &Options) {
+        let py = job.py();
+        collector::untrack(job);
         if let Some(more) = &options.more
             && (more.policy.is_some() || more.feeds.is_some())
         {
@@ -151,10 +170,10 @@ impl Owner<'_> {
             });
         }
         if !options.daemon {
-            exit::keep_for(&job);
+            exit::keep_for(job);
         }
-        self.registry.insert(number, job.clone().unbind());
-        Ok(job)
+        self.registry
+            .insert(job.get().record.number(), job.clone().unbind());
     }
 
     /// `cache=`: another job in the place of this one, where there is one at work on the same call; or this one, done, where
@@ -238,14 +257,16 @@ fn make_room(
         backlog.enter();
         return Ok(());
     }
-    wait::block(py, Patience::of(None)?, |until| {
+    let has_place = wait::block(py, Patience::of(None)?, |until| {
         if house.entrance.is_closed() {
             return Some(false);
         }
         backlog.enter_until(until).then_some(true)
     })?;
     if house.entrance.is_closed() {
-        backlog.leave();
+        if has_place == Some(true) {
+            backlog.leave();
+        }
         return Err(errors::closed());
     }
     Ok(())
@@ -254,28 +275,19 @@ fn make_room(
 /// Hand a job that nothing holds back to what runs it. An error says that nothing will run it; an exception that comes with
 /// success (Ctrl-C) came out of the starting of a worker, and is to be passed on.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
-    if job.get().group.get().is_some() {
-        let launched = group::make::launch(job)?;
-        if job.get().plan.is_some() {
-            // What the gates counted; it is counted as beside the pool by itself, too, until it has ended.
+    match job.get().kind {
+        Kind::Call => {
+            let launched = to_the_pool(job)?;
             job.get().come_back();
+            Ok(launched)
         }
-        return Ok(launched);
+        Kind::Coroutine => to_the_loop::launch(job),
+        Kind::Command => errand::launch(job),
+        Kind::Group => {
+            group::make::ask(job.get());
+            to_the_pool(job)
+        }
     }
-    if let Some(order) = errand::order_of(job.get()) {
-        return errand::start(job, order);
-    }
-    if to_the_loop::is_for_the_loop(job) {
-        return to_the_loop::launch(job);
-    }
-    let launched = to_the_pool(job)?;
-    job.get().come_back();
-    Ok(launched)
-}
-
-/// Whether workers run it.
-pub(crate) fn runs_in_the_pool(job: &Bound<'_, Job>) -> bool {
-    errand::order_of(job.get()).is_none() && !to_the_loop::is_for_the_loop(job)
 }
 
 /// Queue it for a worker, and start one if one is missing.
@@ -291,7 +303,7 @@ fn to_the_pool(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     }
 }
 
-pub(crate) fn recruit_for(job: &Bound<'_, Job>, house: &Arc<House>) -> PyResult<Option<PyErr>> {
+fn recruit_for(job: &Bound<'_, Job>, house: &Arc<House>) -> PyResult<Option<PyErr>> {
     match recruit(job.py(), house) {
         Recruited::Yes(result) => Ok(result.err()),
         Recruited::No(error) => {

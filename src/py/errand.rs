@@ -70,14 +70,19 @@ impl Drop for Errand {
     }
 }
 
-/// What a job runs, if that is a command.
-pub(super) fn order_of(job: &Job) -> Option<Arc<Order>> {
+/// What a job runs, if that is a command and it has not let go of it.
+fn order_of(job: &Job) -> Option<Arc<Order>> {
     job.held.lock().work.as_ref()?.order.clone()
 }
 
 /// Hand a job over. One that was not held back before and cannot be started is an error here; else the job fails.
-pub(super) fn start(bound: &Bound<'_, Job>, order: Arc<Order>) -> PyResult<Option<PyErr>> {
+pub(super) fn launch(bound: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     let (py, job) = (bound.py(), bound.get());
+    let Some(order) = order_of(job) else {
+        // It has ended.
+        job.come_back();
+        return Ok(None);
+    };
     let is_direct = !job.is_aside();
     if is_direct {
         if !job.house.entrance.enter() {

@@ -7,10 +7,13 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::job::Job;
+use super::shim;
 use super::wait::{self, Patience};
 use crate::core::output::Followed;
 
 /// Iterates over the text that a job prints: what `Job.follow()` returns.
+///
+/// As the value of a cell it shows all that the job prints and displays, until the job has ended or Ctrl-C detaches.
 #[pyclass(frozen, module = "rjobs")]
 #[derive(Debug)]
 pub(crate) struct Follow {
@@ -25,6 +28,27 @@ impl Follow {
             position: Mutex::new(0),
         }
     }
+
+    /// Block until there is more than is known: text after the position or, where `marks` are counted, another mark.
+    fn wait(&self, py: Python<'_>, marks: Option<u64>) -> PyResult<Followed> {
+        let job = self.job.get();
+        if !job.house.is_here() {
+            return Ok(Followed::End);
+        }
+        let position = *self.position.lock();
+        let output = job.printed();
+        let following = job.follow_to_the_end(py);
+        let far = Duration::from_secs(3600);
+        let got = wait::block(py, Patience::of(None)?, |until| {
+            let until = until.unwrap_or_else(|| Instant::now() + far);
+            match output.follow_all(position, marks, until) {
+                Followed::Nothing => None,
+                got => Some(got),
+            }
+        })?;
+        drop(following);
+        Ok(got.unwrap_or(Followed::End))
+    }
 }
 
 #[pymethods]
@@ -38,26 +62,56 @@ impl Follow {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<String>> {
-        if !self.job.get().house.is_here() {
-            return Ok(None);
-        }
-        let position = *self.position.lock();
-        let output = self.job.get().printed();
-        let following = self.job.get().follow_to_the_end(py);
-        let far = Duration::from_secs(3600);
-        let got = wait::block(py, Patience::of(None)?, |until| {
-            match output.follow(position, until.unwrap_or_else(|| Instant::now() + far)) {
-                Followed::Nothing => None,
-                got => Some(got),
-            }
-        })?;
-        drop(following);
-        match got {
-            Some(Followed::Text(text, next)) => {
+        match self.wait(py, None)? {
+            Followed::Text(text, next) => {
                 *self.position.lock() = next;
                 Ok(Some(text))
             }
             _ => Ok(None),
         }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<Follow: the output of {}>", self.job.get().title(py))
+    }
+
+    fn _ipython_display_(me: &Bound<'_, Self>) -> PyResult<()> {
+        shim::FOLLOW.call(me.py(), (me,)).map(drop)
+    }
+
+    /// The job that it follows.
+    #[getter(_job)]
+    fn job(&self, py: Python<'_>) -> Py<Job> {
+        self.job.clone_ref(py)
+    }
+
+    /// What `_wait` takes: how often the job displayed something.
+    #[getter(_marks)]
+    fn marks(&self) -> u64 {
+        let job = self.job.get();
+        if job.house.is_here() {
+            job.printed().marks()
+        } else {
+            0
+        }
+    }
+
+    /// The text that is there and was not read, up to a position of the output (None: all of it); does not block.
+    #[pyo3(signature = (until = None))]
+    fn _read(&self, until: Option<u64>) -> String {
+        let job = self.job.get();
+        if !job.house.is_here() {
+            return String::new();
+        }
+        let mut position = self.position.lock();
+        let (text, next) = job.printed().read(*position, until);
+        *position = next;
+        text
+    }
+
+    /// Block until there is text to read, or the job has displayed something beyond those `marks`. False when it has ended and
+    /// there is neither.
+    fn _wait(&self, py: Python<'_>, marks: u64) -> PyResult<bool> {
+        Ok(self.wait(py, Some(marks))? != Followed::End)
     }
 }

@@ -28,10 +28,13 @@ use crate::interrupt::call;
 /// The first steps of a job that has a plan; called once, by who made it. An error: it was not accepted.
 pub(crate) fn admit(job: &Bound<'_, Job>, plan: &Plan, after: Vec<Py<Job>>) -> PyResult<()> {
     let house = &job.get().house;
-    if !house.entrance.enter() {
-        return Err(errors::closed());
+    // A group has been counted when it was made, and is until it ends.
+    if job.get().group.get().is_none() {
+        if !house.entrance.enter() {
+            return Err(errors::closed());
+        }
+        job.get().went_aside();
     }
-    job.get().went_aside();
     if let Some(expiry) = plan.ttl.and_then(|ttl| plan.since.checked_add(ttl)) {
         let alarm = Alarm::Expiry(job.clone().unbind());
         *plan.expiry.lock() = Some(house.timers.add(expiry, alarm)?);
@@ -52,16 +55,23 @@ impl Job {
     fn precede(me: &Bound<'_, Self>, dependent: &Bound<'_, Self>) -> bool {
         let dependent = dependent.clone().unbind();
         // Under the lock that the end takes them under, as with callbacks.
-        let ended = me.get().with_extras(|extras| {
-            let ended = me.get().record.state().is_terminal();
-            if ended {
-                Some(dependent)
-            } else {
-                extras.dependents.push(dependent);
-                None
+        let (is_later, gone) = me.get().with_extras(|extras| {
+            if me.get().record.state().is_terminal() {
+                return (false, vec![dependent]);
             }
+            let dependents = &mut extras.dependents;
+            dependents.push(dependent);
+            // Those that have ended meanwhile, now and then: a job may run for long, and see many come and go.
+            let gone = if dependents.len().is_power_of_two() {
+                dependents
+                    .extract_if(.., |job| job.get().is_over())
+                    .collect()
+            } else {
+                Vec::new()
+            };
+            (true, gone)
         });
-        let is_later = ended.is_none();
+        drop(gone);
         if is_later {
             // It waits for the end, so nobody may be reading what the job gives until then.
             me.get().look_again(me.py());
@@ -175,7 +185,7 @@ pub(crate) fn to_its_limits(job: &Bound<'_, Job>, plan: &Plan) {
     let waiting = job.clone().unbind();
     let released = house
         .limits
-        .admit(waiting, names, plan.rank, Instant::now());
+        .admit(waiting, names, plan.rank, &plan.ticket, Instant::now());
     go_on(job.py(), house, released);
     if job.get().is_over() {
         // Ended just before it came in: who ended it did not find it there.
@@ -190,7 +200,7 @@ pub(crate) fn leave_limits(job: &Bound<'_, Job>, plan: &Plan) {
         if plan.has_places.swap(false, Ordering::AcqRel) {
             go_on(job.py(), house, house.limits.leave(names, Instant::now()));
         } else if plan.stage() == Stage::Limit {
-            let gone = house.limits.withdraw(|waiting| waiting.is(job));
+            let gone = house.limits.withdraw(names, plan.rank, &plan.ticket);
             drop(gone);
         }
     }
@@ -241,6 +251,10 @@ pub(crate) fn look(py: Python<'_>, house: &Arc<House>) {
 }
 
 fn start(job: &Bound<'_, Job>, plan: &Plan) {
+    if job.get().is_over() {
+        // Ended while it waited.
+        return;
+    }
     plan.set_stage(Stage::Worker);
     match launch(job) {
         Ok(None) => {}

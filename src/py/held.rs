@@ -57,3 +57,15 @@ pub(crate) fn call_held<'py>(
         call::call(r#fn, args, None).map_err(|error| PyErr::from_value(error.into_any()))
     })
 }
+
+/// The same for what must run whatever was sent before, as it gives something back: that arrives after it, too.
+#[pyfunction]
+#[pyo3(signature = (r#fn, /, *args))]
+pub(crate) fn call_undisturbed<'py>(
+    r#fn: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    undisturbed(r#fn.py(), || {
+        call::call(r#fn, args, None).map_err(|error| PyErr::from_value(error.into_any()))
+    })
+}

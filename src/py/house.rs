@@ -11,6 +11,7 @@ use super::alarm::Alarm;
 use super::errors;
 use super::event_loop::room::Room;
 use super::job::Job;
+use super::news::News;
 use crate::core::backlog::Backlog;
 use crate::core::entrance::Entrance;
 use crate::core::limits::Limits;
@@ -37,6 +38,10 @@ pub(crate) struct House {
     pub(crate) room: Room,
     /// The manager's records; gone when nobody holds the manager.
     registry: Weak<Registry<Py<Job>>>,
+    /// Who is told when jobs end: the manager's, too.
+    news: Weak<News>,
+    /// Somebody is to be told at once. Read at every end of a job.
+    listened: AtomicBool,
     /// The workers that are alive.
     slots: Mutex<Vec<Arc<Slot>>>,
     /// Bytes of output kept per job.
@@ -76,6 +81,7 @@ impl House {
         backlog: Option<Backlog>,
         blocks_when_full: bool,
         registry: &Arc<Registry<Py<Job>>>,
+        news: &Arc<News>,
     ) -> Arc<Self> {
         let house = Arc::new(Self {
             pool: Pool::new(max_workers, idle_timeout),
@@ -87,6 +93,8 @@ impl House {
             blocks_when_full,
             room: Room::new(idle_timeout),
             registry: Arc::downgrade(registry),
+            news: Arc::downgrade(news),
+            listened: AtomicBool::new(false),
             slots: Mutex::new(Vec::new()),
             output_limit,
             workers_started: AtomicU64::new(0),
@@ -102,6 +110,20 @@ impl House {
     /// The records of its manager, if that is alive.
     pub(crate) fn registry(&self) -> Option<Arc<Registry<Py<Job>>>> {
         self.registry.upgrade()
+    }
+
+    /// Who is told when jobs end, if the manager is alive.
+    pub(crate) fn news(&self) -> Option<Arc<News>> {
+        self.news.upgrade()
+    }
+
+    /// From here on somebody is to be told at once when a job has ended, or nobody.
+    pub(crate) fn hear_of_ends(&self, is_heard: bool) {
+        self.listened.store(is_heard, Ordering::Release);
+    }
+
+    pub(crate) fn hears_of_ends(&self) -> bool {
+        self.listened.load(Ordering::Acquire)
     }
 
     /// Take no more jobs. Those that are inside run; then the workers leave.

@@ -15,10 +15,10 @@ use super::house::House;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::plan::Plan;
-use super::progress::Reported;
 use super::runner::Runner;
 use super::values::Stream;
-use super::work::{Label, Work};
+use super::work::{Kind, Label, Work};
+use crate::core::bars::Bars;
 use crate::core::clock::Tick;
 use crate::core::latch::Latch;
 use crate::core::output::Output;
@@ -38,6 +38,7 @@ pub struct Job {
     pub(crate) label: Label,
     pub(crate) given_name: Option<Box<str>>,
     pub(crate) source: Option<Box<Source>>,
+    pub(crate) kind: Kind,
     pub(crate) timeout: Option<Duration>,
     pub(crate) daemon: bool,
     pub(crate) echo: bool,
@@ -88,6 +89,8 @@ pub(crate) struct Extras {
     pub(crate) dependents: Vec<Py<Job>>,
     /// The job whose result is its first argument, until that is there.
     pub(crate) feeds: Option<Py<Job>>,
+    /// It has ended without that.
+    pub(crate) is_unfed: bool,
     /// The job for which it was skipped.
     pub(crate) cause: Option<Py<Job>>,
     /// When it is tried again: a policy, or what keeps count under one.
@@ -97,7 +100,7 @@ pub(crate) struct Extras {
     /// The values it gives before its end, and how many may wait to be read, where that was said.
     pub(crate) stream: Option<Arc<Stream>>,
     pub(crate) buffersize: Option<usize>,
-    pub(crate) progress: Option<Box<Reported>>,
+    pub(crate) progress: Option<Box<Bars>>,
     /// Those who follow its output to its end.
     pub(crate) followers: usize,
 }
@@ -114,6 +117,13 @@ impl Extras {
 }
 
 impl Extras {
+    /// It has ended: not to hold the one before it, since a long row of them would hang together.
+    pub(crate) fn let_go_of_feeds(&mut self) -> Option<Py<Job>> {
+        let feeds = self.feeds.take();
+        self.is_unfed = feeds.is_some();
+        feeds
+    }
+
     /// Whether it may refer back to the job.
     pub(crate) fn is_linked(&self) -> bool {
         self.future.is_some()
@@ -130,6 +140,7 @@ impl Job {
         house: &Arc<House>,
         label: Label,
         source: Option<Box<Source>>,
+        kind: Kind,
         work: Work,
         options: &Options,
     ) -> Self {
@@ -139,6 +150,7 @@ impl Job {
             label,
             given_name: options.name.clone(),
             source,
+            kind,
             timeout: options.timeout,
             daemon: options.daemon,
             echo: options.echo,

@@ -85,7 +85,7 @@ impl Job {
                 Some(extras) => (
                     std::mem::take(&mut extras.callbacks),
                     std::mem::take(&mut extras.dependents),
-                    Some((std::mem::take(&mut extras.kills), extras.feeds.take())),
+                    Some((std::mem::take(&mut extras.kills), extras.let_go_of_feeds())),
                     extras.stream.clone(),
                     has_cycles || extras.is_linked(),
                 ),
@@ -102,6 +102,7 @@ impl Job {
         for callback in callbacks {
             Self::run_callback(me, &callback.into_bound(me.py()));
         }
+        Self::tell_end(me);
         // After the callbacks: the exit waits for those, too.
         if !job.daemon {
             exit::forget(me);

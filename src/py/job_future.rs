@@ -69,7 +69,12 @@ impl Job {
     ) -> PyResult<bool> {
         Self::strike(me, class)?;
         // On the event loop that it needs for its end, it can have none before this returns.
-        Ok(!to_the_loop::would_wait_for_itself(me.get()) && me.get().wait(me.py(), patience)?)
+        let has_ended =
+            !to_the_loop::would_wait_for_itself(me.get()) && me.get().wait(me.py(), patience)?;
+        if has_ended {
+            me.get().saw_end();
+        }
+        Ok(has_ended)
     }
 
     /// The exception that `get` raises; None for a job that is done.
@@ -133,6 +138,7 @@ impl Job {
     fn get(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         let (py, job) = (me.py(), me.get());
         if job.is_over() || Self::wait_outside(me, Patience::from_object(timeout)?)? {
+            job.saw_end();
             job.value(py)
         } else {
             Err(wait::ran_out(&job.title(py)))
@@ -149,6 +155,7 @@ impl Job {
     ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
         let (py, job) = (me.py(), me.get());
         if Self::wait_outside(me, Patience::from_object(timeout)?)? {
+            job.saw_end();
             job.trouble(py)
         } else {
             Err(wait::ran_out(&job.title(py)))
@@ -185,7 +192,12 @@ impl Job {
     /// Take it back before it starts: it never runs. True when that came in time, or it was cancelled before; False once
     /// it runs or has ended (`kill()` ends a running one). Does not block.
     fn cancel(me: &Bound<'_, Self>) -> bool {
-        Self::end_queued(me, State::Cancelled) || me.get().state() == State::Cancelled
+        let is_cancelled =
+            Self::end_queued(me, State::Cancelled) || me.get().state() == State::Cancelled;
+        if is_cancelled {
+            me.get().saw_end();
+        }
+        is_cancelled
     }
 
     /// Call `fn(job)` when it has ended: in the thread that ended it, or at once when it has ended already.

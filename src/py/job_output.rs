@@ -69,6 +69,18 @@ impl Job {
         list.into_bound(py)
     }
 
+    /// Where its output is now: bytes written so far.
+    fn _output_position(&self) -> u64 {
+        self.read_output(Ring::written)
+    }
+
+    /// Have followers look for what is no text: a display was noted.
+    fn _mark_output(&self) {
+        if self.house.is_here() {
+            self.printed().mark();
+        }
+    }
+
     /// The last `n` lines of its output. Raises `ValueError` when `n` is negative.
     #[pyo3(signature = (n = None), text_signature = "($self, n=10)")]
     fn tail(&self, n: Option<&Bound<'_, PyInt>>) -> PyResult<String> {
@@ -87,7 +99,8 @@ impl Job {
     /// Iterate over its output from the beginning, in pieces of text as they come, until the job has ended.
     ///
     /// Each step blocks until there is more. Ctrl-C raises `KeyboardInterrupt` from it, and the job goes on. What was
-    /// dropped before it could be read is left out.
+    /// dropped before it could be read is left out. As the value of a cell, or given to `display()`, it shows the job's output
+    /// there, rich displays among it, until the job has ended or Ctrl-C detaches: see `%jobs fg`.
     fn follow(me: Bound<'_, Self>) -> Follow {
         Follow::new(me.unbind())
     }

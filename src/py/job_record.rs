@@ -1,7 +1,6 @@
 //! The face of a job: number, state, times, and what `IPython`'s background jobs have.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use pyo3::prelude::*;
@@ -28,13 +27,6 @@ impl Job {
             State::Done => COMPLETED,
             _ => DEAD,
         }
-    }
-}
-
-impl Job {
-    /// Whether its end is to be reported: once.
-    pub(crate) fn report(&self) -> bool {
-        self.is_over() && !self.reported.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -322,46 +314,6 @@ impl Job {
     /// that is no plain data as its `repr`, the last lines of the output.
     fn to_dict<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         shim::TO_DICT.call(me.py(), (me,))
-    }
-
-    /// The coroutine of a job that runs on its manager's event loop.
-    #[getter(_coroutine)]
-    fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.errand()?.coroutine(py)
-    }
-
-    /// Where a running job is now: a formatted traceback, innermost call last. Of a coroutine job that is suspended it ends where
-    /// that waits. Empty when it does not run.
-    fn stack<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        shim::STACK.call(me.py(), (me,))
-    }
-
-    /// The traceback of a dead job as a text, formatted by `IPython` where there is one; None where there is none.
-    #[getter(_tb)]
-    fn formatted_traceback<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let outcome = self.held.lock().outcome.clone_ref(py);
-        match outcome {
-            Outcome::Raised(exception, traceback) if self.is_over() => {
-                let exception = super::outcome::restored(py, exception, traceback);
-                shim::FORMAT_EXCEPTION.call(py, (exception,)).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Print the traceback of a dead job, as `IPython` formats it where there is an `IPython`. Prints why there is none else.
-    fn traceback(&self, py: Python<'_>) -> PyResult<()> {
-        let text = if let Some(text) = self.formatted_traceback(py)? {
-            text
-        } else {
-            let why = format!(
-                "No traceback: {} is {}.",
-                self.title(py),
-                self.state().name()
-            );
-            PyString::new(py, &why).into_any()
-        };
-        shim::PRINT.call(py, (text,)).map(drop)
     }
 
     fn __str__<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {

@@ -12,6 +12,7 @@ use super::compose;
 use super::entrance::Blueprint;
 use super::house::House;
 use super::job::Job;
+use super::news::News;
 use super::options::Options;
 use super::shim;
 use super::view::ManagerView;
@@ -26,7 +27,7 @@ const MAX_WORKERS: usize = 128;
 const OUTPUT_LIMIT: usize = 1 << 20;
 
 /// A time that no process lives for, and that every clock can add.
-const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// Runs Python callables and code on threads, and keeps a record of each: the registry.
 ///
@@ -41,6 +42,7 @@ const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 pub struct JobManager {
     pub(crate) house: Arc<House>,
     pub(crate) registry: Arc<Registry<Py<Job>>>,
+    pub(crate) news: Arc<News>,
 }
 
 impl Drop for JobManager {
@@ -124,7 +126,14 @@ pub(crate) fn count_of(
     least: usize,
     wanted: &str,
 ) -> PyResult<usize> {
-    let number = value.cast::<PyInt>().map_err(|_| {
+    // As an index is read: numpy's integers are numbers, too, and 1.0 is none.
+    let number = match value.cast::<PyInt>() {
+        Ok(number) => Ok(number.clone()),
+        Err(_) => shim::INDEX
+            .call(value.py(), (value,))
+            .and_then(|number| Ok(number.cast_into::<PyInt>()?)),
+    };
+    let number = number.map_err(|_| {
         let kind = value
             .get_type()
             .qualname()
@@ -191,6 +200,7 @@ impl JobManager {
         shim::INSTALL_LIFECYCLE.call(py, ())?;
         shim::INSTALL_CAPTURE.call(py, ())?;
         let registry = Arc::new(Registry::new());
+        let news = Arc::new(News::default());
         Ok(Self {
             house: House::new(
                 max_workers,
@@ -199,8 +209,10 @@ impl JobManager {
                 backlog,
                 on_full == "block",
                 &registry,
+                &news,
             ),
             registry,
+            news,
         })
     }
 
@@ -299,11 +311,13 @@ impl JobManager {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.news.traverse(&visit)?;
         self.registry.try_each(|job| visit.call(job)).map(drop)
     }
 
     fn __clear__(&self) {
         let gone = self.registry.remove_where(|_| true);
         drop(gone);
+        self.news.clear();
     }
 }

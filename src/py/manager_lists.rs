@@ -111,7 +111,7 @@ impl JobManager {
 
     /// The threads it has now, idle ones included.
     #[getter]
-    fn workers(&self) -> usize {
+    pub(crate) fn workers(&self) -> usize {
         if self.house.is_here() {
             self.house.pool.workers()
         } else {
@@ -151,12 +151,12 @@ impl JobManager {
 
     /// Show a table of the jobs: text in a terminal, HTML in a notebook. The same as calling the manager.
     ///
-    /// Those that have not ended come first, then the newest; of very many not all are shown. `verbose` is there for
+    /// Of very many jobs not all are shown: those that run come first, then those that failed or ended badly, the newest
+    /// first, then those that are queued, then those that are done. `verbose` is there for
     /// `IPython`'s sake and does nothing.
     #[pyo3(signature = (verbose = None))]
     fn status(me: &Bound<'_, Self>, verbose: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let _ = verbose;
-        me.get().newly_ended(me.py());
         shim::STATUS.call(me.py(), (me,)).map(drop)
     }
 
@@ -190,37 +190,13 @@ impl JobManager {
     }
 
     fn _ipython_key_completions_(&self) -> Vec<u64> {
-        self.registry.collect(|job| Some(job.get().record.number()))
-    }
-
-    /// For tables: at most `limit` jobs, unfinished ones first and then the newest of the others, and how many there are
-    /// in each state.
-    fn _snapshot<'py>(
-        &self,
-        py: Python<'py>,
-        limit: usize,
-    ) -> PyResult<(Vec<Py<Job>>, Bound<'py, PyDict>)> {
-        let mut counts = [0_usize; State::ALL.len()];
-        let mut shown = self.registry.collect(|job| {
-            let state = job.get().state();
-            counts[state as usize] += 1;
-            (!state.is_terminal()).then(|| job.clone_ref(py))
-        });
-        shown.truncate(limit);
-        let left = limit - shown.len();
-        let newest = self
+        // More help nobody who presses the Tab key.
+        const MOST: usize = 1000;
+        let mut numbers = self
             .registry
-            .collect_newest(left, |job| job.get().is_over().then(|| job.clone_ref(py)));
-        shown.extend(newest);
-        let by_state = PyDict::new(py);
-        for (state, count) in State::ALL
-            .into_iter()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
-        {
-            by_state.set_item(state.name(), count)?;
-        }
-        Ok((shown, by_state))
+            .collect_newest(MOST, |job| Some(job.get().record.number()));
+        numbers.reverse();
+        numbers
     }
 
     /// The jobs whose end was not told of yet: `list[Job]` by number. They are told of by this.

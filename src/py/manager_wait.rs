@@ -186,7 +186,11 @@ impl JobManager {
             to_itself = to_itself.and(struck);
         }
         to_itself?;
-        wait_for(py, &jobs, jobs.len(), false, patience)
+        let have_ended = wait_for(py, &jobs, jobs.len(), false, patience)?;
+        for job in &jobs {
+            job.get().saw_end();
+        }
+        Ok(have_ended)
     }
 
     /// Take no new jobs. `kill=True` also cancels what is queued and kills what runs. `wait=True` blocks until every job

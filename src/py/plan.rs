@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::options::More;
-use crate::core::limits::Names;
+use crate::core::limits::{Names, Ticket};
 use crate::core::timers::Key;
 
 /// The plan of one job: what its options say of it, and how far it is.
@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     /// How often a failed run is tried again; a policy that was given instead is in the extras.
     pub(crate) retries: u32,
     pub(crate) limits: Option<Names>,
+    /// Where it waits for them.
+    pub(crate) ticket: Ticket,
     /// The time between two runs of a periodic job.
     pub(crate) every: Option<Duration>,
     /// When it was accepted; periodic runs are counted from here.
@@ -82,6 +84,7 @@ impl Plan {
             result_ttl: more.result_ttl,
             retries: more.retries,
             limits: more.limits.clone(),
+            ticket: Ticket::default(),
             every: more.every,
             since: Instant::now(),
             missing: AtomicUsize::new(1),

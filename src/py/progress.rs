@@ -9,10 +9,11 @@ use pyo3::types::PyInt;
 
 use super::current;
 use super::job::Job;
-use crate::core::clock;
+use crate::core::bars::Bars;
+use crate::core::clock::{self, Tick};
 use crate::core::progress::{Meter, Number, Report};
 
-/// How far a job has come when this was made: what `job.progress` gives.
+/// How far a job or a group has come when this was made: what `job.progress` gives.
 ///
 /// `done` and `total` (a number, or None where it is not known) in `unit`s ('it' unless the job says otherwise), `desc` (a str or
 /// None), `rate` (units in a second, or None), `eta` (seconds until all is done, or None). It does not change: ask again. False
@@ -20,25 +21,79 @@ use crate::core::progress::{Meter, Number, Report};
 #[pyclass(frozen, module = "rjobs")]
 #[derive(Debug)]
 pub(crate) struct Progress {
-    meter: Option<Meter>,
-    is_over: bool,
+    reading: Option<Reading>,
     /// Where it is called: in the job itself.
     job: Option<Py<Job>>,
 }
 
-/// Feeds the progress of a job, for as long as it lives or until it is closed; a job has one at a time.
+/// A meter, or the counts of a group, as they were when it was made.
+#[derive(Debug)]
+struct Reading {
+    done: Number,
+    total: Option<Number>,
+    unit: Option<Arc<str>>,
+    desc: Option<Arc<str>>,
+    rate: Option<f64>,
+    eta: Option<f64>,
+}
+
+/// One bar of a job's, for as long as it lives or until it is closed. The outermost feeds the job's progress, the others are shown
+/// beside it.
 #[pyclass(frozen, module = "rjobs")]
 #[derive(Debug)]
 pub(crate) struct ProgressBar {
     job: Py<Job>,
+    number: u64,
     is_open: std::sync::atomic::AtomicBool,
 }
 
-/// What a job keeps of its progress.
-#[derive(Debug, Default)]
-pub(crate) struct Reported {
-    meter: Option<Meter>,
-    has_bar: bool,
+impl Reading {
+    fn of(meter: &Meter, is_over: bool) -> Self {
+        Self {
+            done: meter.done(),
+            total: meter.total(),
+            unit: meter.unit().cloned(),
+            desc: meter.desc().cloned(),
+            rate: meter.rate(is_over),
+            eta: meter.eta(is_over),
+        }
+    }
+}
+
+impl Progress {
+    /// How far a group is: so many items in `elapsed` seconds.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rates need no more than 53 bits"
+    )]
+    pub(crate) fn of_items(
+        group: &Bound<'_, Job>,
+        done: usize,
+        total: Option<usize>,
+        elapsed: f64,
+    ) -> PyResult<Self> {
+        let count = |number: usize| Number::Whole(i64::try_from(number).unwrap_or(i64::MAX));
+        let rate = (done > 0 && elapsed > 0.0).then(|| done as f64 / elapsed);
+        let left = total.map(|total| total.saturating_sub(done));
+        let is_over = group.get().is_over();
+        let reading = Reading {
+            done: count(done),
+            total: total.map(count),
+            unit: None,
+            desc: None,
+            rate,
+            eta: match left {
+                Some(0) => Some(0.0),
+                Some(left) if !is_over => rate.map(|rate| left as f64 / rate),
+                _ => None,
+            },
+        };
+        let is_inside = current::job(group.py())?.is_some_and(|job| job.is(group));
+        Ok(Self {
+            reading: Some(reading),
+            job: is_inside.then(|| group.clone().unbind()),
+        })
+    }
 }
 
 /// A count that was given: 0 or more, whole if it is.
@@ -91,16 +146,17 @@ fn report_of(
 }
 
 impl Job {
-    fn report_progress(&self, report: Report) {
+    /// Change its bars; `started` and `now` are for what is reported.
+    fn with_bars<R>(&self, change: impl FnOnce(&mut Bars, Tick, Tick) -> R) -> R {
         let now = clock::now();
         let started = self.record.started().unwrap_or(now);
-        self.with_extras(|extras| {
-            let meter = &mut extras.progress.get_or_insert_default().meter;
-            match meter {
-                Some(meter) => meter.report(report, now),
-                None => *meter = Some(Meter::new(report, started, now)),
-            }
-        });
+        self.with_extras(|extras| change(extras.progress.get_or_insert_default(), started, now))
+    }
+
+    /// Read its bars, where it has some.
+    fn read_bars<R>(&self, read: impl FnOnce(&Bars) -> R) -> Option<R> {
+        let held = self.held.lock();
+        Some(read(held.extras.as_ref()?.progress.as_ref()?))
     }
 }
 
@@ -113,34 +169,46 @@ impl Job {
     /// less done than before something new begins. `rjobs.track(...)` and bars of tqdm report by themselves.
     #[getter]
     fn progress(me: &Bound<'_, Self>) -> PyResult<Option<Progress>> {
-        let job = me.get();
-        let meter = job
-            .held
-            .lock()
-            .extras
-            .as_ref()
-            .and_then(|extras| extras.progress.as_ref()?.meter.clone());
+        let is_over = me.get().is_over();
+        let reading = me
+            .get()
+            .read_bars(|bars| bars.meter().map(|meter| Reading::of(meter, is_over)))
+            .flatten();
         let is_inside = current::job(me.py())?.is_some_and(|job| job.is(me));
-        if meter.is_none() && !is_inside {
+        if reading.is_none() && !is_inside {
             return Ok(None);
         }
         Ok(Some(Progress {
-            meter,
-            is_over: job.is_over(),
+            reading,
             job: is_inside.then(|| me.clone().unbind()),
         }))
     }
 
-    /// For `track` and tqdm: what feeds the progress, or None while another does.
-    fn _bar(me: &Bound<'_, Self>) -> Option<ProgressBar> {
-        let is_free = me.get().with_extras(|extras| {
-            let has_bar = &mut extras.progress.get_or_insert_default().has_bar;
-            !std::mem::replace(has_bar, true)
+    /// For displays: the bars inside of that progress that are open now, a list of `Progress`, outermost first.
+    #[getter(_inner_progress)]
+    fn inner_progress(&self) -> Vec<Progress> {
+        let is_over = self.is_over();
+        let readings = self.read_bars(|bars| {
+            let readings = bars.inner().map(|meter| Reading::of(meter, is_over));
+            readings.collect::<Vec<_>>()
         });
-        is_free.then(|| ProgressBar {
+        let inner = readings.unwrap_or_default().into_iter();
+        inner
+            .map(|reading| Progress {
+                reading: Some(reading),
+                job: None,
+            })
+            .collect()
+    }
+
+    /// For `track` and tqdm: a new bar. In a group, whose own progress is that of its items, it is an inner one.
+    fn _bar(me: &Bound<'_, Self>) -> ProgressBar {
+        let is_group = me.get().group.get().is_some();
+        ProgressBar {
             job: me.clone().unbind(),
+            number: me.get().with_bars(|bars, _, _| bars.open(is_group)),
             is_open: true.into(),
-        })
+        }
     }
 }
 
@@ -149,42 +217,47 @@ impl Progress {
     /// What is done: an int where it was reported as one.
     #[getter]
     fn done(&self) -> Count {
-        Count(self.meter.as_ref().map_or(Number::Whole(0), Meter::done))
+        let reading = self.reading.as_ref();
+        Count(reading.map_or(Number::Whole(0), |reading| reading.done))
     }
 
     /// What there is to do, or None where that is not known.
     #[getter]
     fn total(&self) -> Option<Count> {
-        self.meter.as_ref()?.total().map(Count)
+        self.reading.as_ref()?.total.map(Count)
     }
 
     /// What is counted.
     #[getter]
     fn unit(&self) -> &str {
-        let unit = self.meter.as_ref().and_then(Meter::unit);
-        unit.map_or("it", |unit| unit)
+        let unit = self
+            .reading
+            .as_ref()
+            .and_then(|reading| reading.unit.as_deref());
+        unit.unwrap_or("it")
     }
 
     /// What it is about, or None.
     #[getter]
     fn desc(&self) -> Option<&str> {
-        self.meter.as_ref()?.desc().map(|desc| &**desc)
+        self.reading.as_ref()?.desc.as_deref()
     }
 
     /// Units in a second, the last ones counting more, as tqdm has it; the plain average when all is done; None where it cannot be
     /// said yet.
     #[getter]
     fn rate(&self) -> Option<f64> {
-        self.meter.as_ref()?.rate(self.is_over)
+        self.reading.as_ref()?.rate
     }
 
     /// Seconds until all is done, at this rate; None where that cannot be said.
     #[getter]
     fn eta(&self) -> Option<f64> {
-        self.meter.as_ref()?.eta(self.is_over)
+        self.reading.as_ref()?.eta
     }
 
-    /// In the job: report. What is None stays as it was. Raises `RuntimeError` in any other place, `TypeError` or `ValueError` for
+    /// In the job: report. What is None stays as it was. In an item of a group it changes nothing, since the progress is that of the
+    /// items. Raises `RuntimeError` in any other place, `TypeError` or `ValueError` for
     /// what is no number of 0 or more. Does not block.
     #[pyo3(signature = (done, total = None, desc = None, unit = None))]
     fn __call__(
@@ -201,13 +274,14 @@ impl Progress {
         };
         let job = job.bind(done.py());
         Job::must_be_inside(job, "progress()")?;
+        let report = report_of(done, total, desc, unit)?;
         job.get()
-            .report_progress(report_of(done, total, desc, unit)?);
+            .with_bars(|bars, started, now| bars.report(report, started, now));
         Ok(())
     }
 
     fn __bool__(&self) -> bool {
-        self.meter.is_some()
+        self.reading.is_some()
     }
 
     fn __repr__(&self) -> String {
@@ -258,9 +332,9 @@ impl ProgressBar {
             .is_open
             .swap(false, std::sync::atomic::Ordering::AcqRel)
         {
-            self.job.get().with_extras(|extras| {
-                extras.progress.get_or_insert_default().has_bar = false;
-            });
+            self.job
+                .get()
+                .with_bars(|bars, _, _| bars.close(self.number));
         }
     }
 }
@@ -284,7 +358,9 @@ impl ProgressBar {
     ) -> PyResult<()> {
         let report = report_of(done, total, desc, unit)?;
         if self.is_open.load(std::sync::atomic::Ordering::Acquire) {
-            self.job.get().report_progress(report);
+            self.job
+                .get()
+                .with_bars(|bars, started, now| bars.report_of(self.number, report, started, now));
         }
         Ok(())
     }

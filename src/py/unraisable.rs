@@ -5,7 +5,8 @@ use pyo3::prelude::*;
 use crate::interrupt::beat;
 
 /// What `sys.unraisablehook` is from the first worker on. Python calls it for an exception that nobody can catch (in `__del__`,
-/// in a callback of a weak reference); for one that a kill sent to a job it is sent again, and nothing is printed. Everything
+/// in a callback of a weak reference); for one that a kill sent to a job it is sent again (at once, or when the job is where it
+/// may be struck), and nothing is printed. Everything
 /// else goes to the hook that was there before.
 ///
 /// Not a Python function: the exception would arrive in it, and be swallowed again.
@@ -20,7 +21,7 @@ impl UnraisableHook {
     fn __call__<'py>(&self, unraisable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = unraisable.py();
         let class = unraisable.getattr(pyo3::intern!(py, "exc_type"))?;
-        if beat::send_again(&class) {
+        if beat::was_swallowed(&class) {
             return Ok(py.None().into_bound(py));
         }
         self.before.bind(py).call1((unraisable,))

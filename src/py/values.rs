@@ -176,6 +176,7 @@ impl Job {
 
     /// What its readers get when every value was read: an error, or nothing.
     fn end_of_values(&self, py: Python<'_>) -> PyResult<()> {
+        self.saw_end();
         let Err(error) = self.value(py) else {
             return Ok(());
         };

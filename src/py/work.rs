@@ -8,6 +8,19 @@ use crate::interrupt::call;
 use crate::interrupt::process::Order;
 use std::sync::Arc;
 
+/// What a job is, which says what runs it. Seen when the job is made: it has let go of what it runs when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A call or code: a worker.
+    Call,
+    /// A call of a coroutine function: the manager's event loop.
+    Coroutine,
+    /// An external command: its process.
+    Command,
+    /// A function over many items: several workers.
+    Group,
+}
+
 /// A call, and the context it runs in. Released as a whole when the job ends.
 #[derive(Debug)]
 pub(crate) struct Work {

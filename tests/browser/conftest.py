@@ -200,7 +200,8 @@ class Notebook:
 
     def load(self) -> None:
         self.run(
-            "import threading, time; import rjobs\n%load_ext rjobs\ngo = threading.Event(); jobs = rjobs.JobManager()"
+            "import threading, time; import rjobs\n%load_ext rjobs\n"
+            "go = threading.Event(); jobs = rjobs.JobManager(); jobs.notify = False"
         )
 
     def evaluate(self, expression: str) -> str:
@@ -251,7 +252,7 @@ def opened(browser: Browser, server: tuple[str, Path], pictures: Path) -> Iterat
 @pytest.fixture
 def notebook(opened: Notebook) -> Iterator[Notebook]:
     """The notebook, with a new manager and no cells but one; `go` is an event that jobs may wait for."""
-    opened.run("go = threading.Event(); jobs = rjobs.JobManager()")
+    opened.run("go = threading.Event(); jobs = rjobs.JobManager(); jobs.notify = False")
     yield opened
     if opened.is_busy():
         opened.interrupt()

@@ -1,10 +1,22 @@
 """cache=: the same call is answered once; lock=: one at a time, between processes as well."""
 
+import collections
+import subprocess
 import sys
 import threading
 import time
 
 import pytest
+
+from rjobs._locks import UnderLock, make_lock
+
+# Holds a lock file until it is told.
+HOLD = """
+import sys, fasteners
+with fasteners.InterProcessLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
 
 
 class Counted:
@@ -165,3 +177,57 @@ def test_a_path_without_fasteners_says_what_to_install(manager, monkeypatch, tmp
     with pytest.raises(TypeError, match="lock= goes with plain functions"):
         manager.new(coroutine, lock=threading.Lock())
     assert len(manager) == 0
+
+
+def test_a_mapping_that_makes_answers_is_not_asked_for_one(manager):
+    answers = collections.defaultdict(list)
+    assert manager.new(int, "3", cache=answers).get(10) == 3
+    assert list(answers.values()) == [3]
+
+
+def test_a_value_that_is_too_large_is_not_kept(manager, caplog):
+    cachetools = pytest.importorskip("cachetools")
+    small = cachetools.LRUCache(maxsize=3, getsizeof=len)
+    jobs = [manager.new(str.upper, text, cache=small) for text in ("abc", "abcd")]
+    assert [job.get(10) for job in jobs] == ["ABC", "ABCD"]
+    manager.shutdown()
+    assert list(small.values()) == ["ABC"]
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("is_waiting", [False, True], ids=["free", "held by another"])
+def test_a_kill_never_leaves_a_lock_file_held(manager, tmp_path, is_waiting):
+    """Wherever it lands: what holds the lock here is asked itself, since a process is always let in by its own."""
+    fasteners = pytest.importorskip("fasteners")
+    path = str(tmp_path / "lock")
+    other = (
+        subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if is_waiting
+        else None
+    )
+    if other is not None:
+        other.stdout.readline()
+    lock = make_lock(path)
+
+    def again_and_again(started):
+        locked = UnderLock(lock, int)
+        started.set()
+        while True:
+            locked()
+
+    for number in range(150 if other is None else 20):
+        started = threading.Event()
+        job = manager.submit(again_and_again, started)
+        assert started.wait(10)
+        # Another place each time.
+        end = time.perf_counter() + number % 50 * 0.00004
+        while time.perf_counter() < end:
+            pass
+        assert job.kill()
+        assert not lock._processes.acquired
+        assert not lock._threads.locked()
+    if other is not None:
+        other.communicate(b"go")
+    probe = fasteners.InterProcessLock(path)
+    assert probe.acquire(blocking=False)
+    probe.release()

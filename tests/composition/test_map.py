@@ -80,7 +80,8 @@ def test_it_is_one_job_in_the_table_with_its_progress(manager, capsys, make_gate
     assert manager.running == [group]
     assert (group.progress.done, group.progress.total) == (2, 5)
     manager.status()
-    assert "40% of 5" in capsys.readouterr().out
+    assert " 40%" in capsys.readouterr().out
+    assert "40% of 5, " in manager._repr_html_()
     gate.go()
     group.get(5)
     assert (group.progress.done, group.progress.eta) == (5, 0.0)

@@ -119,6 +119,11 @@ def test_several_who_iterate_a_buffer_share_it(eight, switching):
     assert sorted(itertools.chain(*[reader.get(30) for reader in readers])) == list(range(3000))
 
 
+def test_one_worker_and_one_place_hand_over_to_each_other(eight, switching):
+    group = eight.map(lambda item: item, iter(range(1000)), workers=1, buffersize=1, chunksize=1)
+    assert list(group) == list(range(1000))
+
+
 def test_a_group_killed_while_it_is_iterated(eight, switching):
     for number in range(60):
         begun = []

@@ -203,3 +203,18 @@ def test_what_a_finished_chain_held_is_let_go(manager):
     manager.flush()
     assert len(manager) == 0
     assert sys.getrefcount(manager) == baseline
+
+
+def test_what_never_got_its_argument_is_not_run_again_without_it(manager, held):
+    skipped = manager.submit(boom).then(str)
+    cancelled = held(manager, 3).then(str)
+    assert cancelled.cancel()
+    for job in (skipped, cancelled):
+        job.join(10)
+        with pytest.raises(rjobs.JobError, match="never got the result"):
+            job.retry()
+    held.go()
+    failed = manager.submit(int, "3").then(divmod, 0)
+    failed.join(10)
+    with pytest.raises(ZeroDivisionError):
+        failed.retry().get(10)

@@ -208,6 +208,103 @@ class TestTrack:
             rjobs.track(5)
 
 
+def inside(job):
+    """The bars inside of the job's own that are open: pairs of done and total."""
+    return [(bar.done, bar.total) for bar in job._inner_progress]
+
+
+class TestBarsInsideOfOthers:
+    def test_they_are_known_while_they_are_open(self, manager):
+        seen = []
+
+        def work():
+            job = rjobs.current_job()
+            for _ in rjobs.track(range(2)):
+                for number in rjobs.track("abc", desc="letters"):
+                    for _ in rjobs.track(range(9)):
+                        break
+                    seen.append((job.progress.total, inside(job), job._inner_progress[0].desc))
+                    assert number
+                seen.append(inside(job))
+
+        job = manager.submit(work)
+        job.get(5)
+        steps = [(2, [(done, 3)], "letters") for done in range(3)]
+        assert seen == [*steps, [], *steps, []]
+        assert (job.progress.done, inside(job)) == (2, [])
+
+    def test_what_the_job_itself_reports_stays_its_own(self, manager):
+        def work():
+            job = rjobs.current_job()
+            for part in range(3):
+                job.progress(part, 3)
+                for _ in rjobs.track(range(5)):
+                    assert (job.progress.done, job.progress.total) == (part, 3)
+                    assert inside(job)[0][1] == 5
+            job.progress(3, 3)
+            # All that was said is done: what comes now is the job's.
+            list(rjobs.track(range(7)))
+
+        job = manager.submit(work)
+        job.get(5)
+        assert (job.progress.done, job.progress.total) == (7, 7)
+
+    def test_a_report_without_a_total_makes_room_for_a_bar(self, manager):
+        def work():
+            rjobs.current_job().progress(0, desc="loading")
+            list(rjobs.track(range(7)))
+
+        job = manager.submit(work)
+        job.get(5)
+        assert (job.progress.done, job.progress.total) == (7, 7)
+
+    def test_those_of_items_are_inside_of_their_group(self, manager, go):
+        ready = threading.Semaphore(0)
+
+        def item(number):
+            rjobs.current_job().progress(99, 100)
+            for step in rjobs.track(range(10), desc=f"item {number}"):
+                if step == 4:
+                    ready.release()
+                    assert go.wait(10)
+
+        group = manager.map(item, range(2), workers=2, chunksize=1)
+        for _ in range(2):
+            assert ready.acquire(timeout=10)
+        assert (group.progress.done, group.progress.total) == (0, 2)
+        assert inside(group) == [(4, 10), (4, 10)]
+        go.set()
+        group.get(5)
+        assert (group.progress.done, inside(group)) == (2, [])
+
+    def test_a_group_has_a_progress_of_the_same_type(self, manager):
+        group = manager.map(str, range(3))
+        assert group.get(5) == ["0", "1", "2"]
+        job = manager.submit(lambda: rjobs.current_job().progress(3, 3))
+        job.get(5)
+        assert type(group.progress) is type(job.progress)
+        progress = group.progress
+        assert (progress.done, progress.total, progress.unit, progress.desc, progress.eta) == (3, 3, "it", None, 0.0)
+        assert progress.rate > 0
+        assert json.dumps(group.to_dict()["progress"]["done"]) == "3"
+        with pytest.raises(RuntimeError, match="for the code of the job itself"):
+            group.progress(1)
+
+    def test_a_group_that_was_killed_has_no_time_left(self, manager, go):
+        started = threading.Event()
+
+        def item(number):
+            if number == 3:
+                started.set()
+                go.wait(10)
+
+        group = manager.map(item, range(10), workers=1, chunksize=1)
+        assert started.wait(10)
+        assert group.progress.eta > 0
+        assert group.kill()
+        assert (group.progress.done, group.progress.eta) == (3, None)
+
+
 class TestWhatShowsIt:
     def test_the_record(self, paused):
         record = paused(report(5, 10)).to_dict()["progress"]

@@ -61,8 +61,11 @@ class TestBars:
     def test_of_nested_bars_the_outermost_is_the_jobs(self, manager, bar):
         def work():
             for _ in bar(range(3)):
-                for _ in bar(range(10), leave=False):
+                for _ in bar(range(10), leave=False, desc="inner"):
                     assert rjobs.current_job().progress.total == 3
+                    (inner,) = rjobs.current_job()._inner_progress
+                    assert (inner.total, inner.desc) == (10, "inner")
+                assert rjobs.current_job()._inner_progress == []
                 list(rjobs.track(range(20)))
             list(bar(range(7)))
 

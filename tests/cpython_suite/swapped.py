@@ -36,8 +36,6 @@ PARTS = ["test_thread_pool", "test_wait", "test_as_completed", "test_shutdown", 
 # Tests that are not run, and why: they look at what is inside of CPython's own classes.
 LEFT_OUT = {
     "ThreadPoolExecutorTest.test_saturation": "counts executor._threads",
-    # It passes; but a job that submits itself without end leaves little of a busy machine to fifty forks in a row.
-    "ThreadPoolExecutorTest.test_hang_global_shutdown_lock": "takes minutes beside other tests",
     "ThreadPoolExecutorTest.test_idle_thread_reuse": "counts executor._threads",
     "ThreadPoolShutdownTest.test_threads_terminate": "counts executor._threads",
     "ThreadPoolShutdownTest.test_context_manager_shutdown": "joins executor._threads",

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "composition.md")
+PAGES = (README, *sorted(page for page in (ROOT / "docs").rglob("*.md") if "```ipython" in page.read_text()))
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 # What differs from run to run: times, addresses, and how far a job that counts has come.
@@ -31,10 +31,17 @@ def blocks(page):
     return pairs
 
 
+def is_news(output):
+    """Whether it tells of jobs that ended: which those are, when a cell begins, differs from run to run."""
+    return output.output_type == "display_data" and output.data.get("text/plain", "").startswith("rjobs: ")
+
+
 def shown(cell):
     """What the cell gave, as text."""
     parts = []
     for output in cell.outputs:
+        if is_news(output):
+            continue
         if output.output_type == "stream":
             parts.append(output.text)
         elif output.output_type == "error":
@@ -77,9 +84,10 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("pages")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_tour_is_there(page):
-    assert len(blocks(page)) >= 8
+@pytest.mark.parametrize("name", ["README", "composition", "run", "backgroundjobs", "concurrent-futures"])
+def test_the_pages_are_there(name):
+    (page,) = [page for page in PAGES if page.stem == name]
+    assert len(blocks(page)) >= 2
 
 
 @pytest.mark.parametrize("block", NUMBERED)

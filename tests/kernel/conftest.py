@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
+import sys
+import sysconfig
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +23,17 @@ if TYPE_CHECKING:
 
 # Seconds that a cell, or anything else of a kernel, may take on a slow machine.
 PATIENCE = 40
+
+_TAG = f"3.{sys.version_info[1]}{'t' if sysconfig.get_config_var('Py_GIL_DISABLED') else ''}"
+# Made by scripts/oldest.py.
+OLDEST = Path(__file__).parents[2] / ".venv" / f"oldest-{_TAG}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Modules that say `KERNELS = ("installed", "oldest")` run with both, on the interpreter that has both."""
+    kernels = [each for each in getattr(metafunc.module, "KERNELS", ()) if each != "oldest" or OLDEST.is_dir()]
+    if kernels and "loaded" in metafunc.fixturenames:
+        metafunc.parametrize("loaded", kernels, indirect=True, scope="module")
 
 
 @dataclass
@@ -122,11 +137,19 @@ def start() -> Iterator[Callable[..., Kernel]]:
         stop_kernel(kernel)
 
 
+def oldest_environment() -> dict[str, str]:
+    """The process environment of a kernel with the oldest ipykernel and IPython."""
+    paths = [str(OLDEST), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """A kernel with the extension loaded in a cell."""
-    kernel = start_kernel(cwd=tmp_path_factory.mktemp("kernel"))
-    kernel("%load_ext rjobs")
+    is_oldest = getattr(request, "param", "installed") == "oldest"
+    options = {"env": oldest_environment()} if is_oldest else {}
+    kernel = start_kernel(cwd=tmp_path_factory.mktemp("kernel"), **options)
+    kernel("%load_ext rjobs\njobs.notify = False  # a cell shows what is its own")
     yield kernel
     stop_kernel(kernel)
 

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+KERNELS = ("installed", "oldest")
+
 
 def text_seen(text):
     return lambda cell: text in cell.text
@@ -19,6 +21,7 @@ def text_seen(text):
         "jobs.wait()",
         "next(jobs.as_completed())",
         "next(job.follow())",
+        "next(iter(job))",
         "job.exception()",
         "job.kill(timeout=None)",
     ],

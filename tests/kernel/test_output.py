@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+KERNELS = ("installed", "oldest")
+
 WRITERS = {
     "print": ("print('written')", "written\n"),
     "stderr": ("import sys; print('written', file=sys.stderr)", "written\n"),

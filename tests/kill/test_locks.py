@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import queue
 import random
@@ -31,7 +32,37 @@ def forever(step):
         while True:
             step()
 
+    work.step = step
     return work
+
+
+class Litter:
+    """Garbage that runs Python code when the collector comes to it, wherever that is."""
+
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        for _ in range(3):
+            sum(())
+
+
+def littering(kind):
+    """A thing of this kind, whose jobs leave garbage behind at each step."""
+
+    def with_litter(step):
+        def both():
+            Litter()
+            step()
+
+        return forever(both)
+
+    def make():
+        thing = kind()
+        thing.jobs = [with_litter(job.step) for job in thing.jobs]
+        return thing
+
+    return make
 
 
 class Queue:
@@ -338,6 +369,20 @@ def test_no_lock_is_left_locked(manager, often, kind):
 @pytest.mark.parametrize("kind", NONE_LEFT)
 def test_no_lock_is_left_locked_by_a_thousand_kills(manager, often, kind):
     assert storm(manager, kind, MANY) == 0
+
+
+@pytest.fixture
+def collected():
+    """The collector comes as often as its finalizers let anybody else work."""
+    before = gc.get_threshold()
+    gc.set_threshold(30, 10, 10)
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize("kind", [Queue, Condition, ExitStack, OwnContext, OwnGenerator, SemaphoreCount])
+def test_no_lock_is_left_locked_where_finalizers_run_in_between(manager, often, collected, kind):
+    assert storm(manager, littering(kind), FEW) == 0
 
 
 @pytest.mark.parametrize("kind", [ByHand, ByHandOfARLock, SemaphoreCount])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,13 +47,22 @@ def bare() -> Iterator[Notebook]:
     finally:
         shell.extension_manager.unload_extension("rjobs")
         InteractiveShell.clear_instance()
+        # Or each of these shells collects all garbage once more when pytest exits, minutes in all.
+        atexit.unregister(shell.atexit_operations)
         sys.modules["__main__"], sys.displayhook = main, displayhook
         for name in set(vars(builtins)) - builtin_names:
             delattr(builtins, name)
 
 
 @pytest.fixture
-def notebook(bare: Notebook) -> Notebook:
+def telling(bare: Notebook) -> Notebook:
     """A notebook with the extension loaded."""
     bare("%load_ext rjobs")
     return bare
+
+
+@pytest.fixture
+def notebook(telling: Notebook) -> Notebook:
+    """The same, where nobody is told when jobs end: a cell shows what is its own."""
+    telling["jobs"].notify = False
+    return telling

@@ -69,9 +69,13 @@ def test_flush(notebook):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", "status, kill, tail, flush, panel"),
-        ("fg 1", "no sub-command 'fg' yet"),
+        ("nonsense", "status, kill, tail, fg, stack, flush, panel"),
         ("panel 1", "Usage"),
+        ("fg", "no jobs are running"),
+        ("fg 0 0", "Usage"),
+        ("fg 99", "99"),
+        ("stack nobody", "'nobody' is not the number"),
+        ("kill 'open", "quote"),
         ("kill", "Usage"),
         ("kill 99", "99"),
         ("kill x", "'x' is not the number"),
@@ -108,13 +112,31 @@ def complete(notebook, line):
 def test_completion(notebook, go):
     notebook("a = %job -q go.wait(20)")
     notebook("b = %job -q 1\nb.get(20)")
-    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "flush", "panel"]
+    notebook("c = %job -qn named go.wait(20)")
+    notebook("d = %job -qn 'two words' go.wait(20)")
+    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "fg", "stack", "flush", "panel"]
     assert complete(notebook, "%jobs k") == ["kill"]
-    assert complete(notebook, "%jobs kill ") == ["0", "all"]
-    assert complete(notebook, "%jobs tail ") == ["0", "1"]
+    assert complete(notebook, "%jobs kill ") == ["0", "2", "3", "named", "all"]
+    assert complete(notebook, "%jobs kill 0 ") == ["2", "3", "named"]
+    assert complete(notebook, "%jobs kill n") == ["named"]
+    for command in ("tail", "fg", "stack"):
+        assert complete(notebook, f"%jobs {command} ") == ["0", "2", "3", "1", "named"]
+        assert complete(notebook, f"%jobs {command} 0 ") == complete(notebook, "%time ")
     assert "--name" in complete(notebook, "%job --n")
+    assert "--name" in complete(notebook, "%%job -q --n")
     # The code itself is completed as after any other magic.
     assert set(complete(notebook, "%job g")) == set(complete(notebook, "%time g"))
+
+
+def test_completion_of_the_values_of_options(notebook, go):
+    notebook("first = %job -q go.wait(20)\njobs.limit('site', 2); jobs.limit('disk', 1)")
+    for before in ("--after ", "-a ", "--after=", "-q --after "):
+        assert complete(notebook, f"%job {before}") == ["0", "first"], before
+    assert complete(notebook, "%job --after f") == ["first"]
+    assert complete(notebook, "%job -l ") == ["disk", "site"]
+    assert complete(notebook, "%job --limit=s") == ["site"]
+    # The code itself is completed as after any other magic.
+    assert "first" in complete(notebook, "%job --name x fir")
 
 
 def test_key_completion(notebook):

@@ -260,7 +260,7 @@ def test_prints_at_the_prompt_of_terminal_ipython(notebook, monkeypatch):
     from prompt_toolkit.patch_stdout import StdoutProxy
 
     notebook("%unload_ext rjobs")  # load it again now that prompt_toolkit is there
-    notebook("%load_ext rjobs")
+    notebook("%load_ext rjobs\njobs.notify = False")
     with create_app_session(output=DummyOutput()), StdoutProxy() as proxy:
         monkeypatch.setattr(sys, "stdout", proxy)
         job = notebook("%job -q print('at the prompt')")

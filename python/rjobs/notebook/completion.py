@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from rjobs import Job
 from rjobs.notebook.options import KNOWN
 
 if TYPE_CHECKING:
@@ -11,21 +12,25 @@ if TYPE_CHECKING:
 
     from rjobs import JobManager
 
-COMMANDS = ("status", "kill", "tail", "flush", "panel")
-# Job numbers offered at most; more than that help nobody.
-_NUMBERS = 50
+COMMANDS = ("status", "kill", "tail", "fg", "stack", "flush", "panel")
+# Jobs offered at most; more than that help nobody.
+_MOST = 50
 _KEYS = ("%job", "%%job", "%jobs")
+_OF_ONE_JOB: Final = ("tail", "fg", "stack")
+_ON: Final = ("thread", "process")
+# The options of `%job` whose values can be told, by all their spellings.
+_VALUES: Final = {"-a": "after", "--after": "after", "-l": "limit", "--limit": "limit", "--on": "on"}
 
 
 def install(shell: Any, manager: Callable[[], JobManager]) -> list[Any]:
     """Register the completers; gives what `uninstall` needs."""
 
     def complete(_shell: Any, event: Any) -> list[str]:
-        words = event.text_until_cursor.split()
-        if event.symbol and words:
-            words.pop()  # the word that is being written
+        text = event.text_until_cursor
+        words = text.split()
+        writing = words.pop() if words and not text[-1:].isspace() else ""
         if event.command.lstrip("%") == "job":
-            return list(KNOWN) if event.symbol.startswith("-") else []
+            return _after_job(words, writing, shell, manager())
         return _after_jobs(words[1:], manager())
 
     for key in _KEYS:
@@ -45,14 +50,42 @@ def uninstall(shell: Any, completers: list[Any]) -> None:
             del dispatcher.strs[key]
 
 
+def _after_job(words: list[str], writing: str, shell: Any, manager: JobManager) -> list[str]:
+    """Give the options, and the values of those that have known ones."""
+    option, equals, _value = writing.partition("=") if writing.startswith("--") else ("", "", "")
+    if writing.startswith("-") and not equals:
+        return list(KNOWN)
+    option = option or words[-1]
+    kind = _VALUES.get(option) if option in KNOWN else None
+    if kind == "after":
+        held = [name for name, value in shell.user_ns.items() if isinstance(value, Job) and not name.startswith("_")]
+        return [*_numbers(manager), *held[-_MOST:]]
+    if kind == "limit":
+        return sorted(manager.limits)
+    return list(_ON) if kind == "on" else []
+
+
 def _after_jobs(words: list[str], manager: JobManager) -> list[str]:
     if not words:
         return list(COMMANDS)
-    private: Any = manager  # the stub tells of the public names only
-    jobs, _counts = private._snapshot(_NUMBERS)  # noqa: SLF001
     if words[0] == "kill":
-        alive = [str(job.num) for job in jobs if not job.done()]
-        return [number for number in alive if number not in words] + (["all"] if len(words) == 1 else [])
-    if words[0] == "tail" and len(words) == 1:
-        return [str(job.num) for job in jobs]
+        alive = [*_numbers(manager, alive=True), *_names(manager, alive=True)]
+        return [word for word in alive if word not in words] + (["all"] if len(words) == 1 else [])
+    if words[0] in _OF_ONE_JOB and len(words) == 1:
+        return [*_numbers(manager), *_names(manager)]
     return []
+
+
+def _jobs(manager: JobManager, *, alive: bool) -> list[Job[Any]]:
+    jobs, _counts = manager._snapshot(_MOST)  # noqa: SLF001
+    return [job for job in jobs if not (alive and job.done())]
+
+
+def _numbers(manager: JobManager, *, alive: bool = False) -> list[str]:
+    return [str(job.num) for job in _jobs(manager, alive=alive)]
+
+
+def _names(manager: JobManager, *, alive: bool = False) -> list[str]:
+    """Give the names that jobs were given and that are one word: others would need quotes."""
+    names = dict.fromkeys(job.name for job in _jobs(manager, alive=alive) if job._is_named)  # noqa: SLF001
+    return [name for name in names if name.isprintable() and not set(name) & set(" ,'\"") and not name.isdigit()]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rjobs._rjobs import Follow
+from rjobs.notebook.following import show_follow
+
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
@@ -20,6 +23,11 @@ class Hiding:
 
     def __call__(self, value: Any = None) -> Any:
         """Show a value as the shell does, except the hidden one."""
+        if isinstance(value, Follow):
+            # Here and not in its own display, which comes below `Out[3]:` in a terminal.
+            if not self._hook.quiet():  # a `;` at the end of the cell
+                show_follow(value)
+            return None
         if self._hidden is not None and value is self._hidden[0]:
             code = self._hidden[1]
             self._hidden = None

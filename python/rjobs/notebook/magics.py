@@ -11,8 +11,7 @@ from IPython.core.magic import no_var_expand
 from IPython.display import display
 
 from rjobs import Job, current_job
-from rjobs.errors import UnknownJob
-from rjobs.notebook import cells, shell_line
+from rjobs.notebook import cells, lookup, shell_line
 from rjobs.notebook.completion import COMMANDS
 from rjobs.notebook.following import follow
 from rjobs.notebook.options import parse
@@ -27,16 +26,19 @@ if TYPE_CHECKING:
 # Seconds that `%jobs kill` waits for all its jobs together.
 _KILL_WAIT = 5.0
 _TAIL_LINES = 10
-_LATER = ("fg", "stack")
 
 
 class JobMagics:
     """The magics over one shell; which manager they use is asked for every time."""
 
-    def __init__(self, shell: Any, manager: Callable[[], JobManager], hiding: Hiding) -> None:
+    def __init__(
+        self, shell: Any, manager: Callable[[], JobManager], hiding: Hiding, defaults: Callable[[], dict[str, Any]]
+    ) -> None:
         self._shell = shell
         self._manager = manager
         self._hiding = hiding
+        # The options that jobs of `%job` have by configuration.
+        self._defaults = defaults
 
     @no_var_expand
     def job(self, line: str, cell: str | None = None) -> Job[Any]:
@@ -54,7 +56,8 @@ class JobMagics:
         -l, --limit NAMES   wait for these limits, made by `jobs.limit`, with commas
         -o, --out VAR       assign the result to this variable when the job is done
         -q, --quiet         show nothing (so does a `;` at the end of the code)
-        -f, --follow        stream the output here until the job ends; Ctrl-C detaches, the job goes on
+        -f, --follow        show what it prints and displays here until it ends; Ctrl-C (the notebook's stop
+                            button) detaches, and the job goes on
         --                  end of the options, for code that begins with a dash
 
         Options stand before the code; the code is taken as it is written. A syntax error is raised at
@@ -79,7 +82,7 @@ class JobMagics:
             "limit": options.limit or None,
             "_every": options.every,
         }
-        given = {key: value for key, value in given.items() if value is not None}
+        given = self._defaults() | {key: value for key, value in given.items() if value is not None}
         command = shell_line.command_of(code)
         if command is not None:
             started = shell_line.start(self._shell, self._manager(), command, options.out, given)
@@ -116,44 +119,51 @@ class JobMagics:
             if isinstance(held, Job):
                 jobs.append(held)
             elif word.isdigit():
-                jobs.append(_job(self._manager(), word))
+                jobs.append(lookup.job(self._manager(), word))
             else:
                 message = f"%job --after needs the number of a job, or a variable that holds one, not {word!r}."
                 raise UsageError(message)
         return jobs
 
     def jobs(self, line: str) -> None:
-        """Look after the jobs.
+        """Look after the jobs. A job is meant by its number, or by the name it was given.
 
         %jobs, %jobs status     the table
         %jobs kill 1 2 | all    end these jobs; waits up to 5 seconds for them
         %jobs tail 3 [n]        the last n lines (10) of the output of job 3
+        %jobs fg [3]            show what job 3 (the newest that runs) prints and displays here, from its beginning
+                                and as it comes, until it ends; Ctrl-C (the notebook's stop button) detaches, and
+                                the job goes on
+        %jobs stack [3]         where job 3 (each that runs) is just now
         %jobs flush             forget the jobs that have ended
         %jobs panel             the live panel: rows that follow the jobs, with buttons
         """
-        command, *words = line.replace(",", " ").split() or ["status"]
+        command, *words = lookup.words_of(line) or ["status"]
         manager = self._manager()
-        if command == "status" and not words:
-            manager.status()
-        elif command == "flush" and not words:
-            manager.flush()
-        elif command == "panel" and not words:
-            panel = manager.panel()
-            if panel is not None:
-                display(panel)  # type: ignore[no-untyped-call]
+        alone: dict[str, Callable[[], object]] = {
+            "status": manager.status,
+            "flush": manager.flush,
+            "panel": lambda: _show_panel(manager),
+        }
+        if command in alone and not words:
+            alone[command]()
         elif command == "kill" and words:
             _kill(manager, words)
         elif command == "tail" and len(words) in (1, 2):
-            lines = _number(words[1], "a number of lines") if len(words) > 1 else _TAIL_LINES
-            _print_text(_job(manager, words[0]).tail(lines))
+            lines = lookup.number(words[1], "a number of lines") if len(words) > 1 else _TAIL_LINES
+            _print_text(lookup.job(manager, words[0]).tail(lines))
+        elif command == "fg" and len(words) <= 1:
+            follow(lookup.job(manager, words[0]) if words else _newest(manager))
+        elif command == "stack" and len(words) <= 1:
+            _print_stacks([lookup.job(manager, word) for word in words] or lookup.alive(manager))
         elif command in COMMANDS:
             message = (
-                "Usage: %jobs [status], %jobs kill NUMBER... | all, %jobs tail NUMBER [LINES], %jobs flush, %jobs panel"
+                "Usage: %jobs [status], %jobs kill JOB... | all, %jobs tail JOB [LINES], %jobs fg [JOB], "
+                "%jobs stack [JOB], %jobs flush, %jobs panel"
             )
             raise UsageError(message)
         else:
-            later = " yet" if command in _LATER else ""
-            message = f"%jobs has no sub-command {command!r}{later}. There are: {', '.join(COMMANDS)}."
+            message = f"%jobs has no sub-command {command!r}. There are: {', '.join(COMMANDS)}."
             raise UsageError(message)
 
 
@@ -166,29 +176,28 @@ def _silenced(code: str) -> bool:
         return False  # magics and commands need not be made of Python's tokens
 
 
-def _number(word: str, what: str) -> int:
-    if not (word.isascii() and word.isdigit()):
-        message = f"%jobs: {word!r} is not {what}."
-        raise UsageError(message)
-    return int(word)
+def _show_panel(manager: JobManager) -> None:
+    panel = manager.panel()
+    if panel is not None:
+        display(panel)  # type: ignore[no-untyped-call]
 
 
-def _job(manager: JobManager, word: str) -> Job[Any]:
-    try:
-        return manager[_number(word, "the number of a job")]
-    except (UnknownJob, OverflowError) as error:
-        message = f"%jobs: {error}"
-        raise UsageError(message) from None
+def _newest(manager: JobManager) -> Job[Any]:
+    # A job that follows is not the one that is meant.
+    others = [job for job in lookup.alive(manager) if job is not current_job()]
+    if not others:
+        raise UsageError("%jobs fg: no jobs are running. %jobs fg NUMBER shows one that has ended.")
+    return others[-1]
 
 
 def _kill(manager: JobManager, words: list[str]) -> None:
     if words == ["all"]:
-        jobs = [job for job in manager if not job.done()]
+        jobs = lookup.alive(manager)
         if not jobs:
             print("No jobs are running.")  # noqa: T201 - the answer to the command
     else:
         # All of them are looked up before the first is killed.
-        jobs = [_job(manager, word) for word in dict.fromkeys(words)]
+        jobs = list(dict.fromkeys(lookup.job(manager, word) for word in words))
     ended = {job.num for job in jobs if job.done()}
     alive = [job for job in jobs if job.num not in ended]
     for job in alive:
@@ -196,12 +205,24 @@ def _kill(manager: JobManager, words: list[str]) -> None:
     manager.wait(alive, timeout=_KILL_WAIT)
     for job in jobs:
         state = job.state.replace("_", " ")
+        job._tell()  # noqa: SLF001 - no news any more
         if job.num in ended:
             print(f"Job {job.num} had already ended: {state}.")  # noqa: T201
         elif job.done():
             print(f"Job {job.num}: {state}.")  # noqa: T201
         else:
             print(f"Job {job.num} has not ended yet: kill pending.")  # noqa: T201
+
+
+def _print_stacks(jobs: list[Job[Any]]) -> None:
+    if not jobs:
+        print("No jobs are running.")  # noqa: T201 - the answer to the command
+    for job in jobs:
+        stack = job.stack()
+        where = ":" if stack else ", in no Python code." if job.running() else "."
+        name = f" ({job.name})" if job._is_named else ""  # noqa: SLF001
+        print(f"Job {job.num}{name} is {job.state.replace('_', ' ')}{where}")  # noqa: T201
+        _print_text(stack)
 
 
 def _print_text(text: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _ABSENT: Final = object()
 
@@ -16,6 +19,7 @@ class Patches:
 
     def __init__(self) -> None:
         self._done: list[tuple[Any, str, Any, Any]] = []
+        self._calls: list[Callable[[], object]] = []
 
     def set(self, owner: Any, name: str, value: Any) -> None:
         """Set an attribute of an object, a class or a module."""
@@ -24,8 +28,14 @@ class Patches:
         setattr(owner, name, value)
         self._done.append((owner, name, value, before))
 
+    def call_at_undo(self, function: Callable[[], object]) -> None:
+        """Have `undo` call this, for what is no attribute."""
+        self._calls.append(function)
+
     def undo(self) -> None:
         """Take all changes back, the last one first. Doing it twice is harmless."""
+        while self._calls:
+            self._calls.pop()()
         while self._done:
             owner, name, value, before = self._done.pop()
             if vars(owner).get(name, _ABSENT) is not value:

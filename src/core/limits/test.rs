@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Limits, Names};
+use super::{Limits, Names, Ticket};
 
 fn names(all: &[&str]) -> Names {
     all.iter().map(|name| Arc::from(*name)).collect()
@@ -13,17 +13,31 @@ const SECOND: Duration = Duration::from_secs(1);
 fn as_many_run_as_the_limit_says_and_the_next_goes_when_one_ends() {
     let (limits, now, api) = (Limits::new(), Instant::now(), names(&["api"]));
     limits.set("api", Some(2), None, now);
-    assert_eq!(limits.admit(1, &api, 0, now).ready, [1]);
-    assert_eq!(limits.admit(2, &api, 0, now).ready, [2]);
-    for item in [3, 4, 5] {
-        assert!(limits.admit(item, &api, 0, now).ready.is_empty());
-    }
+    assert_eq!(limits.admit(1, &api, 0, &Ticket::default(), now).ready, [1]);
+    assert_eq!(limits.admit(2, &api, 0, &Ticket::default(), now).ready, [2]);
+    let tickets: Vec<_> = [3, 4, 5]
+        .into_iter()
+        .map(|item| {
+            let ticket = Ticket::default();
+            let released = limits.admit(item, &api, 0, &ticket, now);
+            assert!(released.ready.is_empty());
+            ticket
+        })
+        .collect();
     assert_eq!(limits.count("api"), Some((2, 3)));
     assert_eq!(limits.leave(&api, now).ready, [3]);
-    assert_eq!(limits.withdraw(|item| *item == 4), [4]);
+    assert_eq!(limits.withdraw(&api, 0, &tickets[1]), Some(4));
+    // Once; and not what has gone.
+    assert_eq!(limits.withdraw(&api, 0, &tickets[1]), None);
+    assert_eq!(limits.withdraw(&api, 0, &tickets[0]), None);
     assert_eq!(limits.leave(&api, now).ready, [5]);
     // A wider limit lets go what waited.
-    assert!(limits.admit(6, &api, 0, now).ready.is_empty());
+    assert!(
+        limits
+            .admit(6, &api, 0, &Ticket::default(), now)
+            .ready
+            .is_empty()
+    );
     assert_eq!(limits.set("api", Some(9), None, now).ready, [6]);
 }
 
@@ -31,10 +45,13 @@ fn as_many_run_as_the_limit_says_and_the_next_goes_when_one_ends() {
 fn starts_are_spread_over_time() {
     let (limits, start, api) = (Limits::new(), Instant::now(), names(&["api"]));
     limits.set("api", None, Some(SECOND / 10), start);
-    assert_eq!(limits.admit(0, &api, 0, start).ready, [0]);
+    assert_eq!(
+        limits.admit(0, &api, 0, &Ticket::default(), start).ready,
+        [0]
+    );
     let mut look_again = None;
     for item in 1..20 {
-        let released = limits.admit(item, &api, 0, start);
+        let released = limits.admit(item, &api, 0, &Ticket::default(), start);
         assert!(released.ready.is_empty());
         look_again = released.look_again;
     }
@@ -48,8 +65,16 @@ fn starts_are_spread_over_time() {
     assert!(look_again.is_none());
     // A long rest saves nothing up.
     let later = start + 100 * SECOND;
-    assert_eq!(limits.admit(20, &api, 0, later).ready, [20]);
-    assert!(limits.admit(21, &api, 0, later).ready.is_empty());
+    assert_eq!(
+        limits.admit(20, &api, 0, &Ticket::default(), later).ready,
+        [20]
+    );
+    assert!(
+        limits
+            .admit(21, &api, 0, &Ticket::default(), later)
+            .ready
+            .is_empty()
+    );
 }
 
 #[test]
@@ -58,10 +83,23 @@ fn one_that_needs_two_takes_both_or_none() {
     limits.set("a", Some(1), None, now);
     limits.set("b", Some(1), None, now);
     let (a, both) = (names(&["a"]), names(&["a", "b"]));
-    assert_eq!(limits.admit("first", &a, 0, now).ready, ["first"]);
-    assert!(limits.admit("both", &both, 0, now).ready.is_empty());
+    assert_eq!(
+        limits.admit("first", &a, 0, &Ticket::default(), now).ready,
+        ["first"]
+    );
+    assert!(
+        limits
+            .admit("both", &both, 0, &Ticket::default(), now)
+            .ready
+            .is_empty()
+    );
     assert_eq!(limits.count("b"), Some((0, 1)));
-    assert!(limits.admit("second", &a, 0, now).ready.is_empty());
+    assert!(
+        limits
+            .admit("second", &a, 0, &Ticket::default(), now)
+            .ready
+            .is_empty()
+    );
     assert_eq!(limits.leave(&a, now).ready, ["both"]);
     assert_eq!(limits.leave(&both, now).ready, ["second"]);
 }
@@ -70,10 +108,10 @@ fn one_that_needs_two_takes_both_or_none() {
 fn a_higher_rank_goes_first() {
     let (limits, now, api) = (Limits::new(), Instant::now(), names(&["api"]));
     limits.set("api", Some(1), None, now);
-    limits.admit("running", &api, 0, now);
-    limits.admit("low", &api, -1, now);
-    limits.admit("plain", &api, 0, now);
-    limits.admit("high", &api, 5, now);
+    limits.admit("running", &api, 0, &Ticket::default(), now);
+    limits.admit("low", &api, -1, &Ticket::default(), now);
+    limits.admit("plain", &api, 0, &Ticket::default(), now);
+    limits.admit("high", &api, 5, &Ticket::default(), now);
     for next in ["high", "plain", "low"] {
         assert_eq!(limits.leave(&api, now).ready, [next]);
     }

@@ -21,7 +21,7 @@ use pyo3::prelude::*;
 use super::beat::Entry;
 use who::Who;
 
-pub(super) use places::{ENTER_GENERATOR, GIVING, SPARED};
+pub(super) use places::{ENTER_GENERATOR, GIVING, SPARED, is_spared_code};
 pub(crate) use tables::{in_force, install, put_in_force, put_in_force_at_import, restore};
 
 /// A pointer as CPython's functions take and return it.

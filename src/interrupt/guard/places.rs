@@ -94,6 +94,13 @@ pub(super) fn prepare(py: Python<'_>) {
     }
 }
 
+/// Whether this is code in which a job is not struck.
+pub(in crate::interrupt) fn is_spared_code(code: *mut ffi::PyObject) -> bool {
+    SPARED
+        .iter()
+        .any(|known| known.load(Ordering::Acquire) == code)
+}
+
 /// Whether the innermost frame runs this code.
 pub(super) fn stands_in(code: &AtomicPtr<ffi::PyObject>) -> bool {
     // SAFETY: a guard is called attached.

@@ -1,6 +1,7 @@
 //! Which jobs run on their manager's event loop, and how they get there.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -34,6 +35,12 @@ pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
             return Err(errors::closed());
         }
         job.get().went_aside();
+        // Who ends it at this moment either sees that it is aside, or is seen here.
+        fence(Ordering::SeqCst);
+        if job.get().is_over() {
+            job.get().come_back();
+            return Ok(None);
+        }
     }
     let errand = Errand::new(job);
     let before = {
@@ -71,20 +78,6 @@ pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     }
 }
 
-/// Whether a job's callable is a coroutine function, so that it runs on the loop.
-pub(crate) fn is_for_the_loop(job: &Bound<'_, Job>) -> bool {
-    if job.get().source.is_some() {
-        return false;
-    }
-    let callable = {
-        let held = job.get().held.lock();
-        held.work
-            .as_ref()
-            .map(|work| work.callable.clone_ref(job.py()))
-    };
-    callable.is_some_and(|callable| is_coroutine_function(callable.bind(job.py())))
-}
-
 /// An error where a wait for `job` could never end: the calling thread is the very loop that the job needs.
 pub(crate) fn must_not_wait(job: &Job) -> PyResult<()> {
     if would_wait_for_itself(job) {
@@ -114,7 +107,7 @@ const DEEPEST: usize = 100;
 /// As `inspect.iscoroutinefunction` has it: `async def`, a bound method or a `functools.partial` of one, an object whose
 /// `__call__` is one, and what `inspect.markcoroutinefunction` has marked. Not what only returns a coroutine, and no asynchronous
 /// generator function.
-fn is_coroutine_function(callable: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_coroutine_function(callable: &Bound<'_, PyAny>) -> bool {
     let py = callable.py();
     let mut callable = callable.clone();
     for _ in 0..DEEPEST {

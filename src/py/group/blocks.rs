@@ -178,6 +178,7 @@ impl Blocks {
                 Some(Bound::new(py, waiting)?.into_any())
             }
             Next::Nothing if !std::mem::replace(&mut cursor.is_told, true) => {
+                job.get().saw_end();
                 let fault = group.fault(py, job);
                 let waiting = fault.map(|fault| self.waiting(py, cursor, Some(fault)));
                 waiting

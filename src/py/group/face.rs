@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyList};
 
 use super::super::job::Job;
 use super::super::lent::Lent;
+use super::super::progress::Progress;
 use super::super::shim;
 use super::super::wait::{self, Patience};
 use super::{Group, blocks};
@@ -25,6 +26,9 @@ use crate::core::state::State;
 #[pyclass(frozen, extends = Job, generic, module = "rjobs")]
 #[derive(Debug)]
 pub(crate) struct JobGroup;
+
+/// The number of an item, and its exception.
+type Failed<'py> = (usize, Bound<'py, PyAny>);
 
 impl JobGroup {
     pub(super) const fn new() -> Self {
@@ -83,6 +87,7 @@ impl JobGroup {
     ) -> PyResult<Bound<'py, PyList>> {
         let (py, job) = (me.py(), me.as_super().get());
         Self::wait_for_all(me, Patience::from_object(timeout)?)?;
+        job.saw_end();
         let group = Self::group(me)?;
         let is_by_items = {
             let inner = group.inner.lock();
@@ -118,17 +123,38 @@ impl JobGroup {
     }
 
     /// How far it is: `done` and `total` items (total None while that is not known), `rate` (items a second) and `eta`
-    /// (seconds, or None). Failed items are done, too. Does not block.
+    /// (seconds, or None); a `Progress`, as other jobs have it. Failed items are done, too. Does not block.
     #[getter]
-    fn progress<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let (py, group) = (me.py(), Self::group(me)?);
-        group.look(py);
+    fn progress(me: &Bound<'_, Self>) -> PyResult<Progress> {
+        let group = Self::group(me)?;
+        group.look(me.py());
         let (done, total) = {
             let inner = group.inner.lock();
             (inner.results.count, inner.total)
         };
         let elapsed = me.as_super().get().record.elapsed();
-        shim::PROGRESS.call(py, (done, total, elapsed))
+        Progress::of_items(me.as_super(), done, total, elapsed)
+    }
+
+    /// For displays: how many items failed so far, and the first `limit` of them as pairs of their number and exception.
+    fn _first_errors<'py>(
+        me: &Bound<'py, Self>,
+        limit: usize,
+    ) -> PyResult<(usize, Vec<Failed<'py>>)> {
+        let py = me.py();
+        let (count, first) = {
+            let inner = Self::group(me)?.inner.lock();
+            let errors = &inner.results.errors;
+            let first: Vec<_> = errors
+                .iter()
+                .take(limit)
+                .map(|(item, failure)| (*item, failure.raised.clone_ref(py)))
+                .collect();
+            (errors.len(), first)
+        };
+        let first = first.into_iter();
+        let first = first.map(|(item, raised)| (item, raised.restored(py).into_any()));
+        Ok((count, first.collect()))
     }
 
     /// Wait until it has ended, in whatever way, or for `timeout` seconds (None: no limit); True when it has. Raises nothing of the

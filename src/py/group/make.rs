@@ -8,12 +8,11 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple, PyWeakrefReference};
 
-use super::super::entrance::{Owner, recruit_for};
-use super::super::house::House;
+use super::super::entrance::Owner;
 use super::super::job::Job;
 use super::super::options::{More, Options};
-use super::super::work::{Label, Work};
-use super::super::{errors, exit, shim};
+use super::super::work::{Kind, Label, Work};
+use super::super::{errors, shim};
 use super::blocks::Cursor;
 use super::face::JobGroup;
 use super::map::{Manner, Plan};
@@ -22,28 +21,23 @@ use super::source::Source;
 use super::{Group, Inner, Way};
 use crate::core::muster::Muster;
 use crate::core::pace::Pace;
-use crate::core::pool::{Admission, Closed};
-use crate::core::registry::Registry;
 use crate::core::sync::{Condvar, Mutex};
 use crate::core::window::{Rule, Window};
-use crate::interrupt::{collector, context};
+use crate::interrupt::context;
 
 /// Make a group, register it, and send for its first worker. What it returns was accepted; an error leaves nothing behind.
 pub(super) fn start<'py>(
     py: Python<'py>,
-    house: &Arc<House>,
-    registry: &Registry<Py<Job>>,
+    owner: &Owner<'_>,
     plan: Plan<'py>,
     manner: &Manner,
     options: &Options,
 ) -> PyResult<Bound<'py, JobGroup>> {
-    house.check()?;
+    owner.check()?;
+    let house = owner.house;
     let more = options.more.as_deref();
     if let Some(unfit) = more.and_then(unfit_for_items) {
         return Err(PyTypeError::new_err(unfit));
-    }
-    if exit::is_ending() {
-        return Err(errors::at_the_end());
     }
     let label = Label::of_callable(&plan.function);
     let group = Group::new(
@@ -66,8 +60,8 @@ pub(super) fn start<'py>(
     if !house.entrance.enter() {
         return Err(errors::closed());
     }
-    let number = registry.reserve();
-    let job = Job::new(number, house, label, None, work, options);
+    let number = owner.registry.reserve();
+    let job = Job::new(number, house, label, None, Kind::Group, work, options);
     job.went_aside();
     let _ = job.group.set(Arc::new(group));
     let made = Bound::new(
@@ -82,20 +76,16 @@ pub(super) fn start<'py>(
         }
     };
     let job = made.as_super();
-    collector::untrack(&made);
     let me = PyWeakrefReference::new(job.as_any())?;
     if let Some(group) = job.get().group.get() {
         let _ = group.me.set(me.unbind());
     }
-    if !options.daemon {
-        exit::keep_for(job);
-    }
-    registry.insert(number, job.clone().unbind());
+    owner.enrol(job, options);
     match Owner::send_off(job, more) {
         Ok(None) => Ok(made),
         Ok(Some(interrupt)) => Err(interrupt),
         Err(error) => {
-            Owner { house, registry }.take_back(job);
+            owner.take_back(job);
             Err(error)
         }
     }
@@ -119,19 +109,10 @@ fn unfit_for_items(more: &More) -> Option<&'static str> {
     None
 }
 
-/// Send for the first worker. As `entrance::launch`.
-pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
-    let house = &job.get().house;
-    if let Some(group) = job.get().group.get() {
+/// The first worker is asked for.
+pub(crate) fn ask(job: &Job) {
+    if let Some(group) = job.group.get() {
         group.inner.lock().muster.ask();
-    }
-    match house.pool.push(job.clone().unbind(), job.get().rank()) {
-        Ok(Admission::Queued) => Ok(None),
-        Ok(Admission::NeedsWorker) => recruit_for(job, house),
-        Err(Closed(back)) => {
-            drop(back);
-            Err(errors::closed())
-        }
     }
 }
 
@@ -239,6 +220,10 @@ impl Group {
             ordered: self.is_ordered,
         };
         let options = job.its_options(py);
-        start(py, &job.house, &registry, plan, &manner, &options)
+        let owner = Owner {
+            house: &job.house,
+            registry: &registry,
+        };
+        start(py, &owner, plan, &manner, &options)
     }
 }

@@ -197,7 +197,7 @@ impl JobManager {
         manner: &Manner,
     ) -> PyResult<Bound<'py, JobGroup>> {
         let py = plan.function.py();
-        start(py, &self.house, &self.registry, plan, manner, options)
+        start(py, &self.owner(), plan, manner, options)
     }
 }
 

@@ -91,7 +91,7 @@ impl Shift<'_> {
             return None;
         }
         let at = clock::now();
-        group.leave(job, self.slot, went == Went::On);
+        group.leave(bound, self.slot, went == Went::On);
         call::release(function);
         group.settle(bound);
         Some(at)

@@ -52,7 +52,12 @@ impl Group {
     }
 
     /// It goes: to the end of the queue, or home.
-    pub(super) fn leave(self: &Arc<Self>, job: &Job, slot: &Arc<Slot>, stepped_back: bool) {
+    pub(super) fn leave(
+        self: &Arc<Self>,
+        job: &Bound<'_, Job>,
+        slot: &Arc<Slot>,
+        stepped_back: bool,
+    ) {
         {
             let mut inner = self.inner.lock();
             if !stepped_back {
@@ -60,7 +65,9 @@ impl Group {
             }
             inner.slots.retain(|kept| !Arc::ptr_eq(kept, slot));
         }
-        self.watch_over(&job.house);
+        // A result may have been taken since it found that it had to wait, and nobody sent for while it was here.
+        self.go_on(job);
+        self.watch_over(&job.get().house);
     }
 
     /// How many were sent for and have not come.
@@ -171,7 +178,11 @@ impl Group {
     pub(super) fn go_on(&self, job: &Bound<'_, Job>) {
         let is_stalled = {
             let mut inner = self.inner.lock();
-            let may = inner.is_stalled && !inner.is_over && inner.window.room(clock::now()) > 0;
+            // Where there is no room, a worker that is here finds it out, or goes and comes to this.
+            let may = inner.is_stalled
+                && !inner.is_over
+                && inner.muster.has_room()
+                && inner.window.room(clock::now()) > 0;
             if may {
                 inner.is_stalled = false;
             }
