@@ -75,18 +75,17 @@ def row(num: int, **wanted: Any) -> Any:
 
 @pytest.fixture
 def page(kernel):
-    kernel(
-        "jobs = rjobs.JobManager()"
-        if kernel("'rjobs' in globals()").result == "True"
-        else "import rjobs; jobs = rjobs.JobManager()"
-    )
+    kernel("import rjobs; jobs = rjobs.JobManager(); jobs.notify = False")
     page = Page(kernel)
     yield page
     kernel("p.close()")
 
 
 def test_it_shows_itself_and_the_table_for_where_there_are_no_widgets(kernel):
-    kernel("import rjobs; jobs = rjobs.JobManager(); j = jobs.options(name='<b>work</b>').new(int); j.join()")
+    kernel(
+        "import rjobs; jobs = rjobs.JobManager(); jobs.notify = False\n"
+        "j = jobs.options(name='<b>work</b>').new(int); j.join()"
+    )
     page = Page(kernel)
     widget, table = page.shown
     assert widget["application/vnd.jupyter.widget-view+json"]["model_id"] == page.comm
