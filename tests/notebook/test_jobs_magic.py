@@ -69,8 +69,12 @@ def test_flush(notebook):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", "status, kill, tail, flush, panel"),
-        ("fg 1", "no sub-command 'fg' yet"),
+        ("nonsense", "status, kill, tail, fg, stack, flush, panel"),
+        ("fg", "no jobs are running"),
+        ("fg 0 0", "Usage"),
+        ("fg 99", "99"),
+        ("stack nobody", "'nobody' is not the number"),
+        ("kill 'open", "quote"),
         ("panel 1", "Usage"),
         ("kill", "Usage"),
         ("kill 99", "99"),
@@ -108,7 +112,9 @@ def complete(notebook, line):
 def test_completion(notebook, go):
     notebook("a = %job -q go.wait(20)")
     notebook("b = %job -q 1\nb.get(20)")
-    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "flush", "panel"]
+    notebook("c = %job -qn named go.wait(20)")
+    notebook("d = %job -qn 'two words' go.wait(20)")
+    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "fg", "stack", "flush", "panel"]
     assert complete(notebook, "%jobs k") == ["kill"]
     assert complete(notebook, "%jobs kill ") == ["0", "2", "3", "named", "all"]
     assert complete(notebook, "%jobs kill 0 ") == ["2", "3", "named"]
