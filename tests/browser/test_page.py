@@ -97,7 +97,7 @@ def test_light_dark_and_narrow(notebook, panel):
     finally:
         notebook.theme("JupyterLab Light")
     try:
-        notebook.page.set_viewport_size({"width": 520, "height": 760})
+        notebook.page.set_viewport_size({"width": 520, "height": 1000})
         expect(shown.job(3).time).to_be_hidden()
         expect(shown.job(3).button("Kill")).to_be_visible()
         assert shown.evaluate("element => element.scrollWidth <= element.clientWidth")

@@ -70,12 +70,12 @@ def test_flush(notebook):
     ("line", "message"),
     [
         ("nonsense", "status, kill, tail, fg, stack, flush, panel"),
+        ("panel 1", "Usage"),
         ("fg", "no jobs are running"),
         ("fg 0 0", "Usage"),
         ("fg 99", "99"),
         ("stack nobody", "'nobody' is not the number"),
         ("kill 'open", "quote"),
-        ("panel 1", "Usage"),
         ("kill", "Usage"),
         ("kill 99", "99"),
         ("kill x", "'x' is not the number"),
