@@ -4,7 +4,7 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test pytest lint types rust docs bench stress format clean
+.PHONY: help setup demo test pytest lint types rust docs screenshots bench stress format clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -33,6 +33,9 @@ rust: ## the core's own tests
 docs: ## build the site into target/site, strictly
 	@$(PYTHON) scripts/check.py docs
 
+screenshots: ## take the pictures of the docs anew, in JupyterLab
+	@RJOBS_SCREENSHOTS=docs/images $(PYTHON) scripts/check.py pytest --this -- -q tests/browser
+
 bench: ## benchmarks against the peers, in one run
 	@$(PYTHON) scripts/envs.py run benches/throughput.py
 	@$(PYTHON) scripts/envs.py run benches/memory.py
@@ -41,6 +44,7 @@ bench: ## benchmarks against the peers, in one run
 	@$(PYTHON) scripts/envs.py run benches/executor.py
 	@$(PYTHON) scripts/envs.py run benches/coroutines.py
 	@$(PYTHON) scripts/envs.py run benches/shell.py
+	@$(PYTHON) scripts/envs.py run benches/status.py
 	@$(PYTHON) scripts/envs.py run benches/status.py
 
 stress: ## the racing and hammering tests that the others leave out (minutes)

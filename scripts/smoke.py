@@ -19,6 +19,7 @@ JOB = """
 import rjobs
 from importlib.resources import files
 assert files("rjobs").joinpath("py.typed").is_file()
+assert files("rjobs").joinpath("notebook", "panel", "link.js").is_file()
 with rjobs.JobManager() as manager:
     assert manager.new(sum, range(5)).get(timeout=10) == 10
 print("rjobs", rjobs.__version__, "works from", rjobs.__file__)

@@ -30,10 +30,9 @@ impl JobManager {
     /// The same as `%jobs panel`. Does not block.
     ///
     /// Stop asks a running job to end, and kills it after 5 seconds; Kill ends it now; Cancel takes a queued one out; Retry runs
-    /// the work of a job that did not end well again, as a new job. The buttons, and the rows, work while the notebook computes,
-    /// in front ends that let a page speak to the kernel's control channel (`JupyterLab`, Notebook 7, and VS Code); elsewhere
-    /// the panel says that a click is done when the running cell ends. Code that holds the GIL without a pause (a long call in
-    /// C) holds up the panel, too.
+    /// the work of a job that did not end well again, as a new job. The rows go on while the notebook computes, and so do the
+    /// buttons where a page can speak to the kernel's control channel (`JupyterLab`, Notebook 7); elsewhere the panel says that
+    /// a click is done when the running cell ends. A long call in C that holds the GIL holds up the panel, too.
     ///
     /// Without the extra (`pip install "rjobs[panel]"`) the table is shown as it is now, with a line that says so, and in a
     /// terminal the table as text: None is returned then. Raises `ValueError` for `rows` below 1 or above 200.

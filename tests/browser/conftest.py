@@ -41,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            # The first of them starts the server and the browser.
+            item.add_marker(pytest.mark.timeout(180))
 
 
 @pytest.fixture(scope="session")
@@ -135,9 +137,11 @@ class Notebook:
         self._url = f"{address}doc/tree/{file.name}"
         self._pictures = pictures
 
-    def open(self) -> None:
-        """Load the page, or load it again."""
+    def open(self, *, idle: bool = True) -> None:
+        """Load the page, or load it again; `idle`: until the kernel is ready for a cell."""
         self.page.goto(self._url)
+        if not idle:
+            return
         self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady")
         self.page.wait_for_function(
             "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
@@ -186,6 +190,7 @@ class Notebook:
 
     def interrupt(self) -> None:
         """End the running cell as the stop button does."""
+        self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
         self.wait()
 

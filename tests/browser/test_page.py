@@ -31,9 +31,16 @@ def test_a_page_that_is_loaded_again_has_the_panel_and_all_output(notebook, pane
     shown = panel()
     shown.job(0).open.click()
     expect(shown.tail).to_contain_text("999")
+    notebook.start("while not go.is_set(): time.sleep(0.05)")
     notebook.save()
-    notebook.open()
+    notebook.open(idle=False)
+    # The page asks the main thread for its widgets: until the cell ends it has the table.
+    table = notebook.page.locator(".rjobs-static")
+    expect(table).to_be_visible()
+    expect(table).to_contain_text("talks")
+    notebook.interrupt()
     expect(shown.job(0).state).to_have_text("running")
+    expect(table).to_be_hidden()
     expect(shown.tail).to_contain_text("999")
     notebook.run("go.set()")
     expect(shown.tail).to_contain_text("bye")
@@ -90,7 +97,7 @@ def test_light_dark_and_narrow(notebook, panel):
     finally:
         notebook.theme("JupyterLab Light")
     try:
-        notebook.page.set_viewport_size({"width": 520, "height": 760})
+        notebook.page.set_viewport_size({"width": 520, "height": 1000})
         expect(shown.job(3).time).to_be_hidden()
         expect(shown.job(3).button("Kill")).to_be_visible()
         assert shown.evaluate("element => element.scrollWidth <= element.clientWidth")

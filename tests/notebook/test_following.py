@@ -86,6 +86,8 @@ def test_a_job_that_follows_does_not_follow_itself(notebook):
     go.set()
     follower.get(timeout=20)
     assert follower.output == "followed\n"
+    with pytest.raises(RuntimeError, match="cannot follow itself"):
+        notebook("%job -n itself %jobs fg itself").get(timeout=20)
 
 
 def test_jobs_are_meant_by_name(notebook, out):

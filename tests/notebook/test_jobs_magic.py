@@ -69,7 +69,8 @@ def test_flush(notebook):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", "status, kill, tail, fg, stack, flush"),
+        ("nonsense", "status, kill, tail, fg, stack, flush, panel"),
+        ("panel 1", "Usage"),
         ("fg", "no jobs are running"),
         ("fg 0 0", "Usage"),
         ("fg 99", "99"),
@@ -158,3 +159,14 @@ def test_the_magics_explain_themselves(notebook):
         info = notebook.shell.object_inspect(f"%{name}")
         assert f"%{name}" in info["docstring"]
     assert SimpleNamespace(**notebook.shell.object_inspect("%%job")).found
+
+
+def test_the_panel_of_a_terminal_is_the_table(notebook, capsys):
+    notebook("job = %job -q 1\njob.get(20)")
+    assert notebook("jobs.panel()") is None
+    assert "0 : 1  done" in capsys.readouterr().out
+    notebook("%jobs panel")
+    assert "0 : 1  done" in capsys.readouterr().out
+    for rows in ("0", "201", "-1"):
+        with pytest.raises(ValueError, match="rows must be from 1 to 200"):
+            notebook(f"jobs.panel(rows={rows})")

@@ -31,6 +31,8 @@ def follow(job: Job[Any]) -> bool:
 def show_follow(text: Follow) -> bool:
     """Show the rest of what a job prints and displays: what `follow` does, from where the iterator is."""
     job = text._job  # noqa: SLF001
+    if job is current_job():
+        raise RuntimeError(f"job {job.num} cannot follow itself: it would wait for its own end")
     follower = _Follower(text)
     try:
         follower.run()

@@ -51,7 +51,8 @@ class Link {
     this.waiting = new Map(); // requests that the kernel has not taken yet: what for, and since when
     this.live = false; // whether the kernel has spoken
     this.gone = false; // whether the kernel of this panel is there no more
-    this.control = model.get("direct"); // whether the way past the running cell works, as far as is known
+    this.reached = false; // whether the kernel has answered on the control channel
+    this.doubted = false; // whether it has been silent there
     this.onStatus = (_, status) => { if (["dead", "restarting", "autorestarting"].includes(status)) this.leave(); };
     this.note = "";
     this.lastSaid = 0;
@@ -114,27 +115,35 @@ class Link {
     return [...this.waiting.values()].filter(({ since }) => Date.now() - since >= BUSY).map(({ kind }) => kind);
   }
 
-  // Ask the kernel for something, on the control channel, which a running cell does not keep busy, else as a message of the
+  // Ask the kernel for something, on the control channel, which a running cell does not keep busy, or as a message of the
   // widget, which waits for it. On both ways it is the same request, and is done once.
   async ask(kind, more = {}) {
-    const request = { id: newId(), key: this.key, page: this.page, kind, control: this.control, ...more };
+    const request = { id: newId(), key: this.key, page: this.page, kind, control: this.reached, ...more };
     this.lastSaid = Date.now();
     this.waiting.set(request.id, { kind, since: this.lastSaid });
     setTimeout(() => this.show(), BUSY);
-    const kernel = this.kernel;
-    if (this.control && typeof kernel?.requestDebug === "function") {
-      try {
-        const content = { type: "request", seq: 0, command: "rjobs", arguments: request };
-        const late = new Promise((_, reject) => setTimeout(reject, PATIENCE));
-        const reply = await Promise.race([kernel.requestDebug(content, true).done, late]);
-        if (reply.content.success) return this.taken(request.id), this.show();
-        // The kernel that answered is not the one that the panel is of, or has closed it.
-        return this.leave();
-      } catch { /* no answer: the other way, then */ }
+    const { kernel } = this;
+    const isDirect = this.model.get("direct") && typeof kernel?.requestDebug === "function";
+    if (!isDirect || this.doubted) this.send(request);
+    if (!isDirect) return;
+    try {
+      const content = { type: "request", seq: 0, command: "rjobs", arguments: request };
+      const late = new Promise((_, reject) => setTimeout(reject, PATIENCE));
+      const reply = await Promise.race([kernel.requestDebug(content, true).done, late]);
+      // Where it does not know us, it is not the kernel that the panel is of, or has closed the panel.
+      if (!reply.content.success) return this.leave();
+      this.taken(request.id);
+      this.show();
+      // From now on it may take a page that is silent for one that is gone.
+      if (!this.reached) { this.reached = true; this.ask("here"); }
+    } catch {
+      if (!this.doubted) this.send(request);
+      this.doubted = true;
     }
-    this.control = request.control = false;
-    this.model.send(request);
-    this.show();
+  }
+
+  send(request) {
+    try { this.model.send(request); } catch { this.leave(); /* its comm is closed */ }
   }
 
   leave() {
