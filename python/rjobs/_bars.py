@@ -36,8 +36,8 @@ class Bar(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Give all of it but the description: `45% of 1.2k, 120 page/s, 5 s left`."""
-        return ", ".join(filter(None, (self.far, self.rate, self.left)))
+        """Give all of it but the description: `45% of 1.2k, 5 s left, 120 page/s`."""
+        return ", ".join(filter(None, (self.far, self.left, self.rate)))
 
 
 def read_bar(progress: Any, failed: int = 0, *, steady: bool = False) -> Bar | None:

@@ -29,7 +29,7 @@ vertical-align:.08em;margin-right:8px}}
 _KINDS = "".join(f".rjobs .rj-{kind}{{--rj-c:{colour}}}" for kind, colour in COLOURS.items())
 TABLE = f"""\
 <style>{_COMMON}{_KINDS}
-.rjobs.rj-t{{overflow-x:auto}}
+.rjobs.rj-t{{overflow-x:auto;container-type:inline-size}}
 .rjobs.rjobs.rjobs table{{border-collapse:collapse;border:0;margin:0;width:100%;table-layout:auto;\
 font-size:inherit;color:inherit}}
 .rjobs.rjobs.rjobs tr{{background:none;border:0}}
@@ -38,8 +38,10 @@ font-size:inherit;color:inherit}}
 border-bottom:1px solid var(--rj-l);white-space:nowrap;font-weight:400;max-width:none;color:inherit}}
 .rjobs.rjobs.rjobs th{{color:var(--rj-d);font-size:11px}}
 .rjobs.rjobs.rjobs .rj-n{{text-align:right}}
-.rjobs.rjobs.rjobs .rj-m{{max-width:16em;overflow:hidden;text-overflow:ellipsis}}
-.rjobs.rjobs.rjobs .rj-o{{width:100%;min-width:12em;max-width:0;overflow:hidden;text-overflow:ellipsis;padding-right:0}}
+.rjobs.rjobs.rjobs :is(.rj-m,.rj-g){{max-width:16em;max-width:min(16em,22cqw);overflow:hidden;text-overflow:ellipsis}}
+.rjobs.rjobs.rjobs .rj-g{{max-width:38em;max-width:min(38em,38cqw)}}
+.rjobs.rjobs.rjobs .rj-o{{width:100%;max-width:0;overflow:hidden;text-overflow:ellipsis;padding-right:0}}
+@container (max-width:700px){{.rjobs.rjobs.rjobs :is(th,td){{padding-right:8px}}.rjobs.rj-t .rj-b{{width:40px}}}}
 .rjobs .rj-f{{padding:5px 0 2px;font-size:12px;color:var(--rj-d)}}
 </style>"""
 # Sent with every update of a box, so it has no more than boxes need; the colour comes with the box.

@@ -46,7 +46,7 @@ def _row(row: Row, *, progress: bool) -> str:
         f"<td>{state(row.state, row.kind)}</td>",
         f'<td class="rj-m"{title(row.full_name)}><code>{escape(row.name)}</code></td>',
         f'<td class="rj-n">{escape(row.elapsed)}</td>',
-        f"<td>{_progress(row)}</td>" if row.bars else "",
+        _progress(row) if row.bars else "",
         f'<td class="rj-o{wrong}"{wide}{title(row.full_line)}>{line}</td>',
     ]
     return f"<tr>{''.join(cells)}</tr>"
@@ -54,10 +54,9 @@ def _row(row: Row, *, progress: bool) -> str:
 
 def _progress(row: Row) -> str:
     first, *inner = row.bars
-    text = f"{drawn(first, row.kind)}{escape(first.text)}"
-    if inner:
-        text += "".join(f' <span class="rj-d">&rsaquo; {escape(bar.far)}</span>' for bar in inner)
-    return f'<span title="{escape(first.desc)}">{text}</span>' if first.desc else text
+    inside = "".join(f' <span class="rj-d">&rsaquo; {escape(bar.far)}</span>' for bar in inner)
+    full = " › ".join(f"{bar.desc}: {bar.text}" if bar.desc else bar.text for bar in row.bars)  # noqa: RUF001 - an arrow
+    return f'<td class="rj-g"{title(full)}>{drawn(first, row.kind)}{escape(first.text)}{inside}</td>'
 
 
 def state(text: str, kind: str) -> str:
@@ -71,7 +70,7 @@ def drawn(bar: Bar, kind: str) -> str:
         return ""
     percent = f"{bar.fraction * 100:.3g}"
     return (
-        f'<span class="rj-b rj-{kind}" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        f'<span class="rj-b rj-{kind}" role="progressbar" aria-label="progress" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{percent}"><i style="width:{percent}%"></i></span>'
     )
 

@@ -76,6 +76,15 @@ def test_a_job_that_fails_while_nobody_runs_a_cell_tells_so(kernel):
     assert "ZeroDivisionError: division by zero</code>" in message["content"]["data"]["text/html"]
 
 
+def test_a_kernel_that_shows_running_jobs_shuts_down_cleanly(start):
+    kernel = start()
+    kernel("%load_ext rjobs\nimport threading; go = threading.Event()")
+    kernel("for _ in range(20): display(jobs.submit(go.wait))")
+    process = kernel.manager.provisioner.process
+    kernel.client.shutdown()
+    assert process.wait(timeout=20) == 0
+
+
 @pytest.fixture(params=["with ipywidgets", "without ipywidgets"])
 def widgets(start, request):
     """A kernel that has ipywidgets, and one that has not, whatever is installed."""

@@ -74,7 +74,7 @@ def test_a_group_has_its_bar_its_counts_and_its_first_errors(manager):
     html = job_html(group)
     assert 'style="width:60%"' in html
     assert "60% of 100, " in html
-    assert "/s, " in html
+    assert "/s</div>" in html
     assert " left" in html
     assert "54 done, 6 failed, 40 to come" in html
     assert re.findall(r"item (\d+): ZeroDivisionError", html) == ["0", "10", "20"]
@@ -156,5 +156,5 @@ def test_the_line_of_a_job_tells_its_progress(manager):
 
     job = manager.options(name="works").submit(work)
     assert ready.wait(10)
-    assert re.fullmatch(r"<Job 0 running: works, \d+ ms, 25% of 4, .* left>", job_text(job))
+    assert re.fullmatch(r"<Job 0 running: works, \d+ ms, 25% of 4, .* left, .*it/s>", job_text(job))
     go.set()
