@@ -38,6 +38,7 @@ def test_a_page_that_is_loaded_again_has_the_panel_and_all_output(notebook, pane
     table = notebook.page.locator(".rjobs-static")
     expect(table).to_be_visible()
     expect(table).to_contain_text("talks")
+    notebook.picture("table-while-loading")
     notebook.interrupt()
     expect(shown.job(0).state).to_have_text("running")
     expect(table).to_be_hidden()

@@ -12,6 +12,9 @@ pytest.importorskip("anywidget", reason="anywidget is not installed")
 
 PATIENCE = 40
 
+# One that tells nobody when jobs end: a cell shows what is its own.
+MANAGER = "import rjobs; jobs = rjobs.JobManager(); jobs.notify = False"
+
 
 class Page:
     """The page's side of one panel."""
@@ -75,18 +78,15 @@ def row(num: int, **wanted: Any) -> Any:
 
 @pytest.fixture
 def page(kernel):
-    kernel(
-        "jobs = rjobs.JobManager()"
-        if kernel("'rjobs' in globals()").result == "True"
-        else "import rjobs; jobs = rjobs.JobManager()"
-    )
+    kernel(MANAGER)
     page = Page(kernel)
     yield page
     kernel("p.close()")
 
 
 def test_it_shows_itself_and_the_table_for_where_there_are_no_widgets(kernel):
-    kernel("import rjobs; jobs = rjobs.JobManager(); j = jobs.options(name='<b>work</b>').new(int); j.join()")
+    kernel(MANAGER)
+    kernel("j = jobs.options(name='<b>work</b>').new(int); j.join()")
     page = Page(kernel)
     # Before them there may be news of the job.
     *_, widget, table = page.shown
@@ -146,7 +146,8 @@ def test_the_debugger_is_asked_as_before(kernel, page):
 
 
 def test_a_closed_panel_leaves_nothing_behind(kernel):
-    kernel("import rjobs; jobs = rjobs.JobManager(); before = get_ipython().kernel.control_handlers['debug_request']")
+    kernel(MANAGER)
+    kernel("before = get_ipython().kernel.control_handlers['debug_request']")
     page = Page(kernel)
     page.ask("hello")
     page.hear(lambda content: content["kind"] == "answered")
@@ -160,7 +161,7 @@ def test_a_closed_panel_leaves_nothing_behind(kernel):
 
 def test_without_anywidget_the_table_says_what_to_install(kernel):
     hidden = "import importlib.util as u, rjobs._panel as d; find = d.find_spec; d.find_spec = lambda name: None"
-    kernel(f"import rjobs; jobs = rjobs.JobManager(); {hidden}")
+    kernel(f"{MANAGER}; {hidden}")
     try:
         (shown,) = kernel("assert jobs.panel() is None").of("display_data")
     finally:

@@ -7,6 +7,7 @@ import contextlib
 import random
 import threading
 from collections import Counter
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -59,8 +60,12 @@ def sends_from_a_thread(note, count):
 SOURCES = (yields, yields_in_a_loop, sends, sends_from_a_thread)
 
 
+# How a job ends that is killed, or stopped before it began.
+ENDED = (rjobs.JobKilled, CancelledError)
+
+
 def read(job, into):
-    with contextlib.suppress(rjobs.JobKilled):
+    with contextlib.suppress(*ENDED):
         # One by one: what came before the end is kept.
         into.extend(job)
 
@@ -74,7 +79,7 @@ def read_in_a_loop(job, into):
                 into.append(await asyncio.wait_for(anext(values), 0.0005))
             except TimeoutError:
                 continue
-            except (StopAsyncIteration, rjobs.JobKilled):
+            except (StopAsyncIteration, *ENDED):
                 return
 
     asyncio.run(main())
