@@ -10,11 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rjobs import _table
-from rjobs._job_html import job_html, job_text
 from rjobs._traceback import format_exception, shell
 
 if TYPE_CHECKING:
-    from rjobs import JobManager
+    from rjobs import Job, JobManager
 
 __all__ = ["format_exception", "job_html", "job_text", "manager_html", "manager_text", "show", "status"]
 
@@ -51,6 +50,20 @@ def manager_text(manager: JobManager) -> str:
 def manager_html(manager: JobManager) -> str:
     """Give the table of jobs as HTML."""
     return _table.html(manager)
+
+
+def job_text(job: Job[Any]) -> str:
+    """Give one line about a job, as its repr."""
+    from rjobs import _job_html  # noqa: PLC0415 - `%load_ext` does not need it
+
+    return _job_html.job_text(job)
+
+
+def job_html(job: Job[Any]) -> str:
+    """Give a box about a job."""
+    from rjobs import _job_html  # noqa: PLC0415
+
+    return _job_html.job_html(job)
 
 
 def status_new(manager: JobManager) -> bool:

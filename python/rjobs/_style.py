@@ -39,9 +39,9 @@ border-bottom:1px solid var(--rj-l);white-space:nowrap;font-weight:400;max-width
 .rjobs.rjobs.rjobs th{{color:var(--rj-d);font-size:11px}}
 .rjobs.rjobs.rjobs .rj-n{{text-align:right}}
 .rjobs.rjobs.rjobs :is(.rj-m,.rj-g){{max-width:16em;max-width:min(16em,22cqw);overflow:hidden;text-overflow:ellipsis}}
-.rjobs.rjobs.rjobs .rj-g{{max-width:38em;max-width:min(38em,38cqw)}}
+.rjobs.rjobs.rjobs .rj-g{{max-width:38em;max-width:min(38em,32cqw)}}
 .rjobs.rjobs.rjobs .rj-o{{width:100%;max-width:0;overflow:hidden;text-overflow:ellipsis;padding-right:0}}
-@container (max-width:700px){{.rjobs.rjobs.rjobs :is(th,td){{padding-right:8px}}.rjobs.rj-t .rj-b{{width:40px}}}}
+@container (max-width:900px){{.rjobs.rjobs.rjobs :is(th,td){{padding-right:10px}}.rjobs.rj-t .rj-b{{width:44px}}}}
 .rjobs .rj-f{{padding:5px 0 2px;font-size:12px;color:var(--rj-d)}}
 </style>"""
 # Sent with every update of a box, so it has no more than boxes need; the colour comes with the box.

@@ -8,7 +8,7 @@ from IPython.core import displaypub
 from IPython.utils.capture import capture_output
 
 from rjobs import current_job
-from rjobs.notebook import kept, live
+from rjobs.notebook import kept
 from rjobs.notebook.kept import JobOutput, outputs_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def install(shell: Any, patches: Patches) -> None:
     patches.set(publisher, "clear_output", clear_shown_or_kept)
     _guard_captures(patches)
     if front_end:
+        from rjobs.notebook import live  # noqa: PLC0415
+
         live.install(shell, patches)
 
 

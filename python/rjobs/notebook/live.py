@@ -14,8 +14,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rjobs import Job, current_job
-from rjobs._job_html import job_html, job_text
+from rjobs import Job, _display, current_job
 
 if TYPE_CHECKING:
     from rjobs.notebook.patches import Patches
@@ -79,8 +78,8 @@ class LiveBoxes:
         publisher = self._shell.display_pub
         if job.done() or current_job() is not None or not _can_update(publisher):
             raise NotImplementedError
-        place = _Place(uuid.uuid4().hex, publisher.parent_header, job_html(job, steady=True))
-        data = {"text/plain": job_text(job), "text/html": place.html}
+        place = _Place(uuid.uuid4().hex, publisher.parent_header, _html(job, steady=True))
+        data = {"text/plain": _display.job_text(job), "text/html": place.html}
         publisher.publish(data, {}, transient={"display_id": place.display_id})
         now = time.monotonic()
         with self._lock:
@@ -142,11 +141,11 @@ class LiveBoxes:
         else:
             places = shown.places[-_FRESH:]
         try:
-            html = job_html(shown.job, steady=not is_over)
+            html = _html(shown.job, steady=not is_over)
             stale = [place for place in places if place.html != html]
             for place in stale:
                 place.html = html
-                _send(self._shell.display_pub, place, {"text/plain": job_text(shown.job), "text/html": html})
+                _send(self._shell.display_pub, place, {"text/plain": _display.job_text(shown.job), "text/html": html})
         except Exception:  # noqa: BLE001 - a front end that is going away; nobody is there who could be told
             with self._lock:
                 self._shown.pop(id(shown.job), None)
@@ -159,6 +158,12 @@ class LiveBoxes:
             laziest = min(max(_LAZY, _LAZY * (now - shown.since) / _OLDER), _LAZIER)
             shown.interval = max(min(shown.interval * _SLOWER, laziest), least)
         shown.due = now + shown.interval
+
+
+def _html(job: Job[Any], *, steady: bool) -> str:
+    from rjobs import _job_html  # noqa: PLC0415
+
+    return _job_html.job_html(job, steady=steady)
 
 
 def _can_update(publisher: Any) -> bool:
