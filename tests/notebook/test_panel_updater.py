@@ -148,6 +148,23 @@ def test_closing_ends_the_thread_also_where_it_sleeps(page):
     assert page.thread is None
 
 
+def test_a_close_that_comes_as_it_looks_is_heard(page, monkeypatch):
+    goes_on = page.updater._goes_on
+
+    def goes_on_and_is_closed():
+        try:
+            return goes_on()
+        finally:
+            page.updater.close()
+
+    monkeypatch.setattr(page.updater, "_goes_on", goes_on_and_is_closed)
+    page.updater.start()
+    thread = page.thread
+    if thread is not None:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
 def test_kill_and_cancel(manager, page):
     manager.limit("one", 1)
     first = manager.options(limit="one").new(threading.Event().wait)

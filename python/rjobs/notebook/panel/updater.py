@@ -87,9 +87,12 @@ class Updater:
 
     def _follow(self) -> None:
         manager, seen, settled = self._feed.manager, 0, time.monotonic()
-        while self._goes_on():
+        while True:
+            # What rings from here on is heard below, and so is what has changed before.
             seen = manager._await_news(seen, 0)  # noqa: SLF001
             self._bell.clear()
+            if not self._goes_on():
+                return
             began = time.thread_time()
             had_work = self._feed.has_work()
             self._answer()
