@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::sync::{Condvar, Mutex};
 
-/// Counts the jobs that were accepted and are not in the pool: they wait for others, for a limit or for their time, or run on
-/// something else than a worker.
+/// Counts the jobs that were accepted and are not in the pool: they wait for others or for a limit, run on something else than a
+/// worker, or may come to the pool more than once.
 #[derive(Debug, Default)]
 pub struct Entrance {
     inside: Mutex<Inside>,
@@ -38,11 +38,6 @@ impl Entrance {
             inside.beside_the_pool += 1;
         }
         !inside.is_closed
-    }
-
-    /// One that is inside already leaves the pool for a while: it comes back, or ends.
-    pub fn step_aside(&self) {
-        self.inside.lock().beside_the_pool += 1;
     }
 
     /// One of them has ended, or is in the pool now. True when nothing more will come to the pool.
@@ -89,7 +84,7 @@ mod test {
     fn the_pool_may_close_when_the_last_one_beside_it_has_left() {
         let entrance = Entrance::new();
         assert!(entrance.enter());
-        entrance.step_aside();
+        assert!(entrance.enter());
         assert!(!entrance.close());
         assert!(!entrance.enter());
         assert!(!entrance.leave());

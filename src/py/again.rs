@@ -12,7 +12,6 @@ use super::alarm::Alarm;
 use super::job::Job;
 use super::outcome::Outcome;
 use super::plan::{Plan, Stage};
-use super::work::Kind;
 use super::{errors, exit, gates, held, log, shim};
 use crate::core::state::State;
 
@@ -151,12 +150,6 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
         return false;
     }
     plan.set_stage(stage);
-    // What runs on something else than a worker is beside the pool already.
-    let comes_from_the_pool = this.kind == Kind::Call;
-    if comes_from_the_pool {
-        this.house.entrance.step_aside();
-        this.went_aside();
-    }
     let is_queued = {
         // Under the lock under which kills are noted: one that was asked for during the run is seen here, and one that comes
         // later finds a queued job.
@@ -168,9 +161,6 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
         !is_asked && !this.stop_requested.load(Ordering::Acquire) && this.record.requeue()
     };
     if !is_queued {
-        if comes_from_the_pool {
-            this.come_back();
-        }
         return false;
     }
     let alarm = Alarm::Again(job.clone().unbind());

@@ -278,7 +278,10 @@ pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     match job.get().kind {
         Kind::Call => {
             let launched = to_the_pool(job)?;
-            job.get().come_back();
+            let plan = job.get().plan.as_ref();
+            if plan.is_none_or(|plan| !plan.may_run_again) {
+                job.get().come_back();
+            }
             Ok(launched)
         }
         Kind::Coroutine => to_the_loop::launch(job),

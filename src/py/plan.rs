@@ -19,6 +19,9 @@ pub(crate) struct Plan {
     pub(crate) result_ttl: Option<Duration>,
     /// How often a failed run is tried again; a policy that was given instead is in the extras.
     pub(crate) retries: u32,
+    /// It may run more than once: then it is counted as beside the pool from its beginning to its end, since a pool that knew of
+    /// no other work would be closed while it runs.
+    pub(crate) may_run_again: bool,
     pub(crate) limits: Option<Names>,
     /// Where it waits for them.
     pub(crate) ticket: Ticket,
@@ -83,6 +86,7 @@ impl Plan {
             ttl: more.ttl,
             result_ttl: more.result_ttl,
             retries: more.retries,
+            may_run_again: more.retries > 0 || more.policy.is_some() || more.every.is_some(),
             limits: more.limits.clone(),
             ticket: Ticket::default(),
             every: more.every,

@@ -41,6 +41,22 @@ def test_the_last_failure_is_the_jobs(manager, quick):
     assert (job.runs, job.state) == (3, "failed")
 
 
+def test_a_shutdown_while_a_try_runs_waits_for_the_others(manager, quick):
+    begun, go, work = threading.Event(), threading.Event(), Flaky(2)
+
+    def tries():
+        begun.set()
+        assert go.wait(10)
+        return work()
+
+    job = manager.new(tries, retry=3)
+    assert begun.wait(10)
+    manager.shutdown(wait=False)
+    go.set()
+    manager.shutdown()
+    assert (job.state, job.runs) == ("done", 3)
+
+
 def test_waiting_for_the_next_try_holds_no_worker(single):
     work = Flaky(1)
     job = single.new(work, retry=1)

@@ -107,7 +107,7 @@ def test_a_call_that_neither_waits_nor_returns_is_reported(manager, until):
 
 def test_a_time_out_in_a_raw_call_lands_when_it_returns(manager, until, pipe):
     reader, writer = pipe
-    job = manager.options(timeout=0.1).submit(raw_read, reader)
+    job = manager.options(timeout=1).submit(raw_read, reader)
     assert until(lambda: job.in_native_code)
     assert job.state == "running"
     os.write(writer, b"x")
