@@ -4,7 +4,7 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test pytest lint types rust docs screenshots bench stress format clean
+.PHONY: help setup demo test pytest lint types rust browser docs screenshots bench stress format clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -30,11 +30,14 @@ types: ## mypy --strict, and the stub against the extension
 rust: ## the core's own tests
 	@$(PYTHON) scripts/check.py rust
 
+browser: ## the tests in a real JupyterLab in Chromium, which it installs
+	@$(PYTHON) scripts/check.py browser
+
 docs: ## build the site into target/site, strictly
 	@$(PYTHON) scripts/check.py docs
 
 screenshots: ## take the pictures of the docs anew, in JupyterLab
-	@RJOBS_SCREENSHOTS=docs/images $(PYTHON) scripts/check.py pytest --this -- -q tests/browser
+	@RJOBS_SCREENSHOTS=docs/images $(PYTHON) scripts/check.py browser
 
 bench: ## benchmarks against the peers, in one run
 	@$(PYTHON) scripts/envs.py run benches/throughput.py

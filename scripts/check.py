@@ -1,7 +1,7 @@
 """Runs the project's checks, stage by stage, each with its time.
 
     python3 scripts/check.py                 everything: what `make test` runs
-    python3 scripts/check.py lint types rust only these kinds of stages
+    python3 scripts/check.py lint types rust only these kinds of stages (of lint, types, rust, docs, browser, pytest)
     python3 scripts/check.py pytest --this   the tests on this interpreter alone; what follows `--` goes to pytest
 
 A stage that fails does not keep the others from running; the exit code is 1 when any failed.
@@ -21,15 +21,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
 
-import browser
 import envs
 import interpreters
 import oldest
+from browser import ensure_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-KINDS = ("lint", "types", "rust", "docs", "pytest")
+KINDS = ("lint", "types", "rust", "docs", "browser", "pytest")
 # Each test has its own time-out; this one is for a process that hangs when it exits.
 PYTEST_SECONDS = 1200
 PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts", "docs")
@@ -81,6 +81,27 @@ def docs(env: envs.Env) -> Iterator[Stage]:
     yield "mkdocs build --strict", mkdocs
 
 
+def browser(env: envs.Env) -> Iterator[Stage]:
+    """The tests in a real JupyterLab in Chromium, on one interpreter."""
+
+    def setup() -> None:
+        env.ensure("test", "browser")
+        path, reason = ensure_chromium()
+        print(f"the browser tests are skipped: {reason}" if path is None else f"Chromium is {path}", flush=True)
+
+    def test() -> None:
+        command = (env.python, "-m", "pytest", "-q", "-m", "browser", "-o", "cache_dir=.pytest_cache/browser")
+        try:
+            env.run(*command, "tests/browser", timeout=PYTEST_SECONDS)
+        except subprocess.CalledProcessError:
+            # As below.
+            print("some tests failed (see there): once more, those alone", flush=True)
+            env.run(*command, "tests/browser", "--last-failed", timeout=PYTEST_SECONDS)
+
+    yield "JupyterLab and Chromium", setup
+    yield f"tests in JupyterLab on {env.tag}", test
+
+
 def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[Stage]:
     """The Python tests, on every interpreter found or on this one alone."""
 
@@ -88,6 +109,9 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
         if env != primary:
             env.ensure("test")
             env.build(quick=True)
+        elif not this_only:
+            # On one interpreter the tests of kernels run with the oldest ipykernel, too.
+            oldest.ensure(env.python, env.tag)
         command = [env.python, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{env.tag}", *(extra or ["-q"])]
         try:
             env.run(*command, timeout=PYTEST_SECONDS, output=output)
@@ -100,7 +124,6 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
     if this_only:
         yield f"pytest on {primary.tag}", lambda: test(primary, None)
         return
-    yield "JupyterLab and the oldest kernel", lambda: more_for(primary)
     found = interpreters.find()
     for tag in interpreters.WANTED:
         if tag not in found:
@@ -109,16 +132,11 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
     yield from side_by_side(environments, test)
 
 
-def more_for(primary: envs.Env) -> None:
-    """A real JupyterLab in Chromium, and kernels with the oldest ipykernel, are tried with one interpreter."""
-    oldest.ensure(primary.python, primary.tag)
-    primary.ensure("browser")
-    path, reason = browser.ensure_chromium()
-    print(f"the browser tests are skipped: {reason}" if path is None else f"Chromium is {path}", flush=True)
-
-
 def side_by_side(environments: list[envs.Env], test: Callable[[envs.Env, IO[str]], None]) -> Iterator[Stage]:
-    """As many at a time as the machine has processors; what each prints is shown in one piece, in their order."""
+    """One more at a time than the machine has processors, since they wait half of their time.
+
+    What each prints is shown in one piece, in their order.
+    """
 
     def show(running: Future[None], output: IO[str]) -> None:
         try:
@@ -127,7 +145,7 @@ def side_by_side(environments: list[envs.Env], test: Callable[[envs.Env, IO[str]
             output.seek(0)
             print(output.read(), flush=True)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool, ExitStack() as files:
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool, ExitStack() as files:
         stages = []
         for env in environments:
             file = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
@@ -173,11 +191,11 @@ def main() -> int:
 
     def setup() -> None:
         env.ensure("test", *(() if kinds == ["pytest"] else ("notebook", "dev")))
-        if {"types", "docs", "pytest"}.intersection(kinds):
+        if {"types", "docs", "browser", "pytest"}.intersection(kinds):
             env.build(quick=options.quick)
 
     def stages() -> Iterator[Stage]:
-        for kind, stages_of in (("lint", lint), ("types", types), ("rust", rust), ("docs", docs)):
+        for kind, stages_of in (("lint", lint), ("types", types), ("rust", rust), ("docs", docs), ("browser", browser)):
             if kind in kinds:
                 yield from stages_of(env)
         if "pytest" in kinds:
