@@ -24,6 +24,8 @@ struct Kept<T> {
     first: u64,
     /// Numbers given out and not removed; the front is never empty, so a flush gives the memory back.
     slots: VecDeque<Option<T>>,
+    /// What surveys noted of the first of the slots; 0 where nothing was.
+    notes: VecDeque<u8>,
     len: usize,
 }
 
@@ -41,6 +43,7 @@ impl<T> Registry<T> {
             kept: Mutex::new(Kept {
                 first: 0,
                 slots: VecDeque::new(),
+                notes: VecDeque::new(),
                 len: 0,
             }),
             news: News::new(),
@@ -66,6 +69,7 @@ impl<T> Registry<T> {
         // Reserved numbers may come in out of order, from several threads.
         while number < kept.first {
             kept.slots.push_front(None);
+            kept.notes.push_front(0);
             kept.first -= 1;
         }
         let index = index(number - kept.first);
@@ -126,7 +130,21 @@ impl<T> Registry<T> {
             .collect()
     }
 
-    /// The same from the newest down, until `pick` has given `limit` of them.
+    /// Show each item to `visit`, in the order of their numbers, with a note that is kept for the next survey: 0 at first. So what
+    /// never changes again need not be looked at twice. `visit` runs under the lock: no Python.
+    pub fn survey(&self, mut visit: impl FnMut(u64, &T, &mut u8)) {
+        let mut kept = self.kept.lock();
+        let kept = &mut *kept;
+        kept.notes.resize(kept.slots.len(), 0);
+        let noted = kept.slots.iter().zip(&mut kept.notes);
+        for (number, (slot, note)) in (kept.first..).zip(noted) {
+            if let Some(item) = slot {
+                visit(number, item, note);
+            }
+        }
+    }
+
+    /// The same as `collect` from the newest down, until `pick` has given `limit` of them.
     pub fn collect_newest<R>(&self, limit: usize, pick: impl FnMut(&T) -> Option<R>) -> Vec<R> {
         let kept = self.kept.lock();
         kept.slots
@@ -167,10 +185,12 @@ impl<T> Kept<T> {
     fn trim(&mut self) {
         while let Some(None) = self.slots.front() {
             self.slots.pop_front();
+            self.notes.pop_front();
             self.first += 1;
         }
         if self.slots.is_empty() {
             self.slots.shrink_to_fit();
+            self.notes = VecDeque::new();
         }
     }
 }
@@ -208,6 +228,38 @@ mod test {
         assert_eq!(registry.with(0, |item| *item), None);
         assert_eq!(registry.with(7, |item| *item), Some(70));
         assert_eq!(registry.len(), 4);
+    }
+
+    #[test]
+    fn notes_stay_with_their_items() {
+        let registry = Registry::new();
+        let survey = |mark: bool| {
+            let mut seen = Vec::new();
+            registry.survey(|number, item, note| {
+                assert_eq!(number, *item);
+                seen.push((number, *note));
+                if mark {
+                    *note = u8::try_from(number).unwrap();
+                }
+            });
+            seen
+        };
+        for number in [5, 6] {
+            registry.insert(number, number);
+        }
+        assert_eq!(survey(true), [(5, 0), (6, 0)]);
+        // In front of them, behind them, and where the first one was.
+        for number in [9, 3] {
+            registry.insert(number, number);
+        }
+        assert_eq!(survey(false), [(3, 0), (5, 5), (6, 6), (9, 0)]);
+        assert_eq!(registry.remove(3), Some(3));
+        assert_eq!(registry.remove(6), Some(6));
+        registry.insert(7, 7);
+        assert_eq!(survey(true), [(5, 5), (7, 0), (9, 0)]);
+        assert_eq!(registry.remove_where(|_| true), [5, 7, 9]);
+        registry.insert(10, 10);
+        assert_eq!(survey(false), [(10, 0)]);
     }
 
     #[test]

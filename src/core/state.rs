@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    pub(super) fn from_u8(number: u8) -> Self {
+    pub(crate) fn from_u8(number: u8) -> Self {
         Self::ALL[usize::from(number)]
     }
 }

@@ -1,7 +1,6 @@
 //! A bounded look at all jobs of a manager: what tables show.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -50,6 +49,34 @@ impl Chosen {
     }
 }
 
+/// What is noted of a job in the registry: how it ended, and that it was told of. Of many that are kept nearly all have ended, and
+/// going to each of them in memory takes longer than all the rest.
+struct Note;
+
+impl Note {
+    /// The bits of a state that is final, plus one.
+    const STATE: u8 = 0x0f;
+    const TOLD: u8 = 0x10;
+
+    fn state(note: &mut u8, job: &Job) -> State {
+        if let Some(state) = (*note & Self::STATE).checked_sub(1) {
+            return State::from_u8(state);
+        }
+        let state = job.state();
+        if state.is_terminal() {
+            *note |= state as u8 + 1;
+        }
+        state
+    }
+
+    fn tell(note: &mut u8, job: &Job) {
+        if *note & Self::STATE != 0 && *note & Self::TOLD == 0 {
+            job.report();
+            *note |= Self::TOLD;
+        }
+    }
+}
+
 #[pymethods]
 impl JobManager {
     /// For tables: at most `limit` jobs, and how many there are in each state.
@@ -66,15 +93,13 @@ impl JobManager {
         let mut counts = [0_usize; State::ALL.len()];
         let mut chosen = Chosen::default();
         // By number, so that a job is seen in one state only, and no reference is dropped under the lock.
-        let _: Vec<()> = self.registry.collect(|job| {
-            let job = job.get();
-            let state = job.state();
+        self.registry.survey(|number, job, note| {
+            let state = Note::state(note, job.get());
             counts[state as usize] += 1;
-            chosen.consider(job.record.number(), state, limit);
-            if tell && !job.reported.load(Ordering::Relaxed) {
-                job.report();
+            chosen.consider(number, state, limit);
+            if tell {
+                Note::tell(note, job.get());
             }
-            None
         });
         let shown = chosen
             .numbers(limit)
