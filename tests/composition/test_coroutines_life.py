@@ -88,18 +88,19 @@ def test_the_thread_comes_with_the_first_and_goes_when_idle():
     manager.shutdown()
 
 
-def test_shutdown_waits_for_them_or_ends_them(manager):
+def test_shutdown_waits_for_them_or_ends_them(manager, until):
     job = manager.submit(asyncio.sleep, 0.05, "waited for")
     manager.shutdown()
     assert (job.state, job.result) == ("done", "waited for")
-    assert loops() == []
+    # The thread has told of its end, and may be on its last instructions.
+    until(lambda: loops() == [])
     with pytest.raises(rjobs.ManagerClosed):
         manager.submit(asyncio.sleep, 0)
     other = rjobs.JobManager()
     jobs = [other.submit(asyncio.sleep, 1000) for _ in range(1000)]
     other.shutdown(kill=True)
     assert {job.state for job in jobs} <= {"killed", "cancelled"}
-    assert loops() == []
+    until(lambda: loops() == [])
 
 
 def test_a_manager_that_nobody_holds_lets_them_finish_and_goes():

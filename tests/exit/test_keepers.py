@@ -199,13 +199,14 @@ def test_what_main_printed_and_did_not_flush_comes_out(run, check):
 
 def test_developer_mode_has_nothing_to_add(run, check):
     source = """
-        m.options(timeout=1000).submit(endless)
         m.submit(int).get()
         m.new("1 + 1").get()
         async def nap():
             import asyncio
             await asyncio.sleep(1000)
         m.submit(nap)
+        # Last: without the GIL an import beside a busy thread takes seconds where all processors are taken.
+        m.options(timeout=1000).submit(endless)
         assert started.wait(10)
         sys.exit(3)
     """
