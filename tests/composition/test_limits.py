@@ -172,7 +172,8 @@ def test_runs_are_on_a_grid_and_never_overlap(manager):
     assert crowd.most == 1
     # Each takes longer than one period, so every second time is left out; and nothing adds up.
     offsets = [start - crowd.starts[0] for start in crowd.starts]
-    assert offsets[5] > 5 * 0.039
+    # 0.2 s on the grid, 0.15 if they ran one after the other; the first may begin late.
+    assert offsets[5] > 0.175
 
 
 def test_a_run_that_fails_does_not_end_it(manager):
