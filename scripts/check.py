@@ -81,6 +81,18 @@ def docs(env: envs.Env) -> Iterator[Stage]:
     yield "mkdocs build --strict", mkdocs
 
 
+def run_pytest(env: envs.Env, name: str, *arguments: str, output: IO[str] | None = None) -> None:
+    """Run pytest; what fails must fail alone as well. `name` is that of the folder in which it notes what failed."""
+    command = (env.python, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{name}", *arguments)
+    try:
+        env.run(*command, timeout=PYTEST_SECONDS, output=output)
+    except subprocess.CalledProcessError:
+        # The races are run for real, and so is the machine.
+        print(f"{name}: some tests failed (see there): once more, those alone", file=output, flush=True)
+        again = ("--last-failed", "--last-failed-no-failures", "none")
+        env.run(*command, *again, timeout=PYTEST_SECONDS, output=output)
+
+
 def browser(env: envs.Env) -> Iterator[Stage]:
     """The tests in a real JupyterLab in Chromium, on one interpreter."""
 
@@ -90,13 +102,7 @@ def browser(env: envs.Env) -> Iterator[Stage]:
         print(f"the browser tests are skipped: {reason}" if path is None else f"Chromium is {path}", flush=True)
 
     def test() -> None:
-        command = (env.python, "-m", "pytest", "-q", "-m", "browser", "-o", "cache_dir=.pytest_cache/browser")
-        try:
-            env.run(*command, "tests/browser", timeout=PYTEST_SECONDS)
-        except subprocess.CalledProcessError:
-            # As below.
-            print("some tests failed (see there): once more, those alone", flush=True)
-            env.run(*command, "tests/browser", "--last-failed", timeout=PYTEST_SECONDS)
+        run_pytest(env, "browser", "-q", "-m", "browser", "tests/browser")
 
     yield "JupyterLab and Chromium", setup
     yield f"tests in JupyterLab on {env.tag}", test
@@ -112,14 +118,7 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
         elif not this_only:
             # On one interpreter the tests of kernels run with the oldest ipykernel, too.
             oldest.ensure(env.python, env.tag)
-        command = [env.python, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{env.tag}", *(extra or ["-q"])]
-        try:
-            env.run(*command, timeout=PYTEST_SECONDS, output=output)
-        except subprocess.CalledProcessError:
-            # The races are run for real, and so is the machine: what fails on a busy one must fail alone as well.
-            print(f"{env.tag}: some tests failed (see there): once more, those alone", file=output, flush=True)
-            again = ("--last-failed", "--last-failed-no-failures", "none")
-            env.run(*command, *again, timeout=PYTEST_SECONDS, output=output)
+        run_pytest(env, env.tag, *(extra or ["-q"]), output=output)
 
     if this_only:
         yield f"pytest on {primary.tag}", lambda: test(primary, None)
