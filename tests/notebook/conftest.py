@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import builtins
 import sys
+import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import IPython
@@ -66,3 +68,26 @@ def notebook(telling: Notebook) -> Notebook:
     """The same, where nobody is told when jobs end: a cell shows what is its own."""
     telling["jobs"].notify = False
     return telling
+
+
+class Stdout:
+    """A stream that tells when something was written to it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.written = threading.Event()
+
+    def write(self, text: str) -> None:
+        self.text += text
+        self.written.set()
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.fixture
+def stdout(monkeypatch: pytest.MonkeyPatch) -> Stdout:
+    """What a follower writes to."""
+    stdout = Stdout()
+    monkeypatch.setattr("rjobs.notebook.following.sys", SimpleNamespace(stdout=stdout))
+    return stdout

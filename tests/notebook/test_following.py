@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -50,24 +49,7 @@ def test_a_terminal_shows_what_was_cleared_too(notebook, out):
     assert [line.rpartition("\r")[2] for line in out().split("\n")[:3]] == ["0", "1", "2"]
 
 
-class Stdout:
-    """A stream that tells when something was written to it."""
-
-    def __init__(self):
-        self.text = ""
-        self.written = threading.Event()
-
-    def write(self, text):
-        self.text += text
-        self.written.set()
-
-    def flush(self):
-        pass
-
-
-def test_the_newest_that_runs_is_followed(notebook, monkeypatch):
-    stdout = Stdout()
-    monkeypatch.setattr("rjobs.notebook.following.sys", SimpleNamespace(stdout=stdout))
+def test_the_newest_that_runs_is_followed(notebook, stdout):
     notebook.shell.user_ns.update(go=threading.Event(), stdout=stdout)
     notebook("%job -q print('oldest'); go.wait(20)")
     notebook("%job -q print('followed'); stdout.written.wait(20)")

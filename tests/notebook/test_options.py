@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 from IPython.core.error import UsageError
@@ -179,24 +178,7 @@ def test_follow_shows_the_traceback_of_a_failed_job_and_gives_the_job(notebook, 
     assert job.state == "failed"
 
 
-class Stdout:
-    """A stream that tells when something was written to it."""
-
-    def __init__(self):
-        self.text = ""
-        self.written = threading.Event()
-
-    def write(self, text):
-        self.text += text
-        self.written.set()
-
-    def flush(self):
-        pass
-
-
-def test_follow_lets_go_on_ctrl_c_and_the_job_goes_on(notebook, capsys, monkeypatch):
-    stdout = Stdout()
-    monkeypatch.setattr("rjobs.notebook.following.sys", SimpleNamespace(stdout=stdout))
+def test_follow_lets_go_on_ctrl_c_and_the_job_goes_on(notebook, capsys, stdout):
     notebook("import signal")
     notebook.shell.user_ns.update(go=threading.Event(), main=threading.main_thread().ident, stdout=stdout)
     notebook("%%job -qf\nprint('here')\nstdout.written.wait(20)\nsignal.pthread_kill(main, signal.SIGINT)\ngo.wait(20)")
