@@ -53,9 +53,7 @@ pub(crate) fn call_held<'py>(
     r#fn: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    held(r#fn.py(), || {
-        call::call(r#fn, args, None).map_err(|error| PyErr::from_value(error.into_any()))
-    })
+    held(r#fn.py(), || called(r#fn, args))
 }
 
 /// The same for what must run whatever was sent before, as it gives something back: that arrives after it, too.
@@ -65,7 +63,12 @@ pub(crate) fn call_undisturbed<'py>(
     r#fn: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    undisturbed(r#fn.py(), || {
-        call::call(r#fn, args, None).map_err(|error| PyErr::from_value(error.into_any()))
-    })
+    undisturbed(r#fn.py(), || called(r#fn, args))
+}
+
+fn called<'py>(
+    r#fn: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    call::call(r#fn, args, None).map_err(|error| PyErr::from_value(error.into_any()))
 }

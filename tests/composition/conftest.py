@@ -119,15 +119,15 @@ def make_gate() -> type[Gate]:
 
 @pytest.fixture
 def drained() -> Callable[[Iterator[object]], list[object]]:
-    def drained(iterator):
-        """Everything an iterator gives and raises."""
+    def drained(iterator, caught=Exception):
+        """Everything an iterator gives, and raises of what is caught."""
         seen = []
         while True:
             try:
                 seen.append(next(iterator))
             except StopIteration:
                 return seen
-            except Exception as error:
+            except caught as error:
                 seen.append(error)
 
     return drained

@@ -28,18 +28,6 @@ def eight():
     eight.shutdown(kill=True)
 
 
-def drained(iterator):
-    """Everything an iterator gives and raises."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(iterator))
-        except StopIteration:
-            return seen
-        except ValueError as error:
-            seen.append(error)
-
-
 class Items:
     """Some items, a function for them, and what it was called with."""
 
@@ -75,7 +63,7 @@ def plain(results):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_item_is_lost_or_run_twice(eight, switching, seed):
+def test_no_item_is_lost_or_run_twice(eight, switching, seed, drained):
     chance = random.Random(seed)
     until = time.monotonic() + 0.7
     while time.monotonic() < until:
@@ -91,7 +79,7 @@ def test_no_item_is_lost_or_run_twice(eight, switching, seed):
         if how == "results":
             seen = group.results(30, return_exceptions=True)
         else:
-            seen = drained(iter(group) if how == "iterate" else group.as_completed(30))
+            seen = drained(iter(group) if how == "iterate" else group.as_completed(30), ValueError)
         told = (options, how, items.count, items.slow, items.bad)
         assert sorted(items.calls) == list(range(items.count)), told
         if how == "as completed" or (how == "iterate" and not options["ordered"]):
