@@ -28,4 +28,5 @@ pub mod state;
 pub mod sync;
 pub mod timers;
 pub mod values;
+pub mod visits;
 pub mod window;

@@ -13,9 +13,11 @@
 use pyo3::prelude::*;
 
 /// Run `look` while no other thread runs Python code. It must run none itself, nor wait for anything.
+/// None, and it did not run, when the interpreter is about to end.
 #[cfg(not(Py_GIL_DISABLED))]
-pub(crate) fn frozen<R>(_py: Python<'_>, look: impl FnOnce() -> R) -> R {
-    look()
+#[expect(clippy::unnecessary_wraps, reason = "as without the GIL")]
+pub(crate) fn frozen<R>(_py: Python<'_>, look: impl FnOnce() -> R) -> Option<R> {
+    Some(look())
 }
 
 /// Whether that is what the caller does, without the GIL.
@@ -35,6 +37,7 @@ mod without_the_gil {
     use pyo3::ffi;
     use pyo3::prelude::*;
 
+    use crate::core::visits;
     use crate::interrupt::pending;
 
     type Visit = extern "C" fn(*mut ffi::PyObject, *mut c_void) -> c_int;
@@ -57,11 +60,12 @@ mod without_the_gil {
         result: Option<R>,
     }
 
-    pub(crate) fn frozen<F: FnOnce() -> R, R>(py: Python<'_>, look: F) -> R {
+    pub(crate) fn frozen<F: FnOnce() -> R, R>(py: Python<'_>, look: F) -> Option<R> {
         // Where an exception can be sent by `PyThreadState_SetAsyncExc` only, it is sent to a thread that goes on.
         if is_frozen() || !pending::can_set(py) {
-            return look();
+            return Some(look());
         }
+        let _visit = visits::enter()?;
         let mut task = Task {
             look: Some(look),
             result: None,
@@ -69,8 +73,8 @@ mod without_the_gil {
         // SAFETY: attached; the task outlives the call, and is of the type that the visitor takes it for.
         unsafe { PyUnstable_GC_VisitObjects(visit::<F, R>, (&raw mut task).cast()) };
         match (task.result, task.look) {
-            (Some(result), _) => result,
-            (None, Some(look)) => look(),
+            (Some(result), _) => Some(result),
+            (None, Some(look)) => Some(look()),
             (None, None) => unreachable!("a look that began has ended"),
         }
     }

@@ -216,7 +216,7 @@ impl Pursuit {
                 true
             }
         });
-        if !may_be_struck {
+        if may_be_struck != Some(true) {
             return;
         }
         self.struck_again += 1;

@@ -9,6 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::beat::here;
+use crate::core::visits;
 
 /// One worker's.
 #[derive(Debug, Default)]
@@ -43,9 +44,11 @@ impl Storm {
             *self.before.lock() = before.map(Bound::unbind);
         }
         // Each time: where a strike lands in a trace function, CPython takes away the one that is set when that has raised, and
-        // by then it is this.
-        // SAFETY: attached; the function fits, and needs no object of its own.
-        unsafe { ffi::PyEval_SetTrace(Some(trace), null_mut()) };
+        // by then it is this. Without the GIL it stops all threads: not at the end of the interpreter.
+        if let Some(_visit) = visits::enter() {
+            // SAFETY: attached; the function fits, and needs no object of its own.
+            unsafe { ffi::PyEval_SetTrace(Some(trace), null_mut()) };
+        }
     }
 
     /// On the thread itself, when the job is over.
@@ -55,8 +58,14 @@ impl Storm {
         if !self.rages.swap(false, Ordering::AcqRel) {
             return;
         }
-        // SAFETY: attached; takes the function away.
-        unsafe { ffi::PyEval_SetTrace(None, null_mut()) };
+        {
+            // At the end of the interpreter it stays, and does nothing where no job is.
+            let Some(_visit) = visits::enter() else {
+                return;
+            };
+            // SAFETY: attached; takes the function away.
+            unsafe { ffi::PyEval_SetTrace(None, null_mut()) };
+        }
         let before = self.before.lock().take();
         if let Some(before) = before
             && let Err(error) = py

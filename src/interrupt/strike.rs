@@ -255,7 +255,7 @@ impl Slot {
 
     /// Send what was put off to the thread of `job`, if it may be struck there.
     pub(crate) fn send_put_off(&self, py: Python<'_>, job: u64, spare: Spare) -> Choice {
-        frozen(py, || self.send_put_off_now(py, job, spare))
+        frozen(py, || self.send_put_off_now(py, job, spare)).unwrap_or(Choice::NotNow)
     }
 
     /// The same, while it stands still.

@@ -12,6 +12,7 @@ use super::house::House;
 use super::job::Job;
 use super::kill::{step, strike};
 use super::{again, current, gates};
+use crate::core::visits;
 use crate::interrupt::pursuit::Pursuit;
 use crate::interrupt::slot::Slot;
 
@@ -41,6 +42,9 @@ impl Alarm {
     /// On the timers' thread. At the end of the interpreter there is nobody to strike.
     pub(crate) fn fire(self) {
         current::is_timers_thread();
+        let Some(_visit) = visits::enter() else {
+            return;
+        };
         if let Self::Chase(chase) = self {
             chase.fire();
             return;

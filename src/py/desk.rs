@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use crate::command::{Command, Ending, Room, Wish};
 use crate::core::clock::Tick;
 use crate::core::generations::Generations;
 use crate::core::state::State;
+use crate::core::visits;
 
 /// How long the exit waits for processes that were ended for good, and for who tells of it.
 const LAST: Duration = Duration::from_millis(200);
@@ -35,10 +35,6 @@ pub(crate) struct Desk {
     /// Jobs that were handed over and have not ended.
     errands: Mutex<HashMap<usize, Py<Job>>>,
     clerks: Mutex<Clerks>,
-    /// How many clerks have the interpreter, or want it.
-    attached: AtomicUsize,
-    /// The interpreter ends: nobody is to want it any more.
-    is_closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -68,8 +64,6 @@ pub(super) fn here() -> io::Result<&'static Desk> {
             tasks: unbounded(),
             errands: Mutex::default(),
             clerks: Mutex::default(),
-            attached: AtomicUsize::new(0),
-            is_closed: AtomicBool::new(false),
         })
     })
 }
@@ -137,15 +131,13 @@ impl Desk {
 
     fn serve(&'static self) {
         while let Ok(task) = self.tasks.1.recv() {
-            self.attached.fetch_add(1, Ordering::SeqCst);
-            if self.is_closed.load(Ordering::SeqCst) {
-                self.attached.fetch_sub(1, Ordering::SeqCst);
+            let Some(visit) = visits::enter() else {
                 // What it holds is the interpreter's, which is about to go.
                 std::mem::forget(task);
                 loop {
                     thread::park();
                 }
-            }
+            };
             Python::try_attach(|py| {
                 self.see_to(py, task);
                 // One way in for all that wait.
@@ -159,7 +151,7 @@ impl Desk {
                 // A callback forked, and this is the child, where it has returned as well: the rest is the parent's.
                 return;
             }
-            self.attached.fetch_sub(1, Ordering::SeqCst);
+            drop(visit);
             if self.leaves() {
                 return;
             }
@@ -242,7 +234,7 @@ pub(crate) fn is_busy() -> bool {
     known().is_some_and(|desk| !desk.errands.lock().is_empty())
 }
 
-/// The end: whatever is left is ended without being asked, and nobody comes to the interpreter any more.
+/// The end: whatever is left is ended without being asked.
 pub(crate) fn close(py: Python<'_>) {
     let Some(desk) = known() else { return };
     for job in desk.jobs(py) {
@@ -253,10 +245,6 @@ pub(crate) fn close(py: Python<'_>) {
     let deadline = Instant::now() + LAST;
     // By looking, as the exit does for threads.
     while is_busy() && Instant::now() < deadline {
-        py.detach(|| thread::sleep(Duration::from_millis(1)));
-    }
-    desk.is_closed.store(true, Ordering::SeqCst);
-    while desk.attached.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
         py.detach(|| thread::sleep(Duration::from_millis(1)));
     }
 }

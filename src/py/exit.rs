@@ -17,6 +17,7 @@ use super::job::Job;
 use super::kill;
 use super::wait::Patience;
 use crate::core::state::State;
+use crate::core::visits;
 use crate::interrupt::beat;
 use crate::interrupt::sight::Spare;
 use crate::interrupt::slot::Slot;
@@ -25,6 +26,9 @@ use crate::interrupt::strike::Choice;
 /// How long the exit waits for jobs that were struck. They need it to run their `finally` blocks; a job that is blocked
 /// does not end in this time, and is left where it is.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long it waits for our own threads to be done with what they are at.
+const LAST: Duration = Duration::from_millis(500);
 
 /// Jobs with `daemon=False` that have not ended, by their address: an executor has a million of them.
 static KEEPERS: Mutex<BTreeMap<usize, Py<Job>>> = Mutex::new(BTreeMap::new());
@@ -61,9 +65,10 @@ pub(crate) fn stay_out(py: Python<'_>) -> ! {
 /// What `rjobs._lifecycle` has `threading` call before it finalizes anything.
 ///
 /// Waits for jobs with `daemon=False`; then closes every pool, cancels what is queued, strikes what runs, and waits half a
-/// second at most for the workers to be done with their jobs, and for external commands to end, which are killed then. Those that are stay away from the interpreter for good. A job
-/// that still runs then stays where it is: `interrupt::call` keeps the process from being aborted when it wants the
-/// interpreter back.
+/// second at most for the workers to be done with their jobs, and for external commands to end, which are killed then. Those
+/// that are stay away from the interpreter for good. So do our other threads (`core::visits`), which have half a second more to
+/// be done with what they are at. A job that still runs then stays where it is: `interrupt::call` keeps the process from being
+/// aborted when it wants the interpreter back.
 #[pyfunction]
 pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
     // Ctrl-C ends the waiting, as it does for threads that are no daemons, and is passed on.
@@ -90,6 +95,10 @@ pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
         later.retain(|job| job.strike(&class) == Choice::NotNow);
     }
     desk::close(py);
+    let deadline = Instant::now() + LAST;
+    while !visits::close() && Instant::now() < deadline {
+        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+    }
     waited
 }
 
@@ -199,4 +208,5 @@ pub(crate) fn _after_fork_in_child() {
     house::next_generation();
     // Nobody here can kill the job that forked: the guards let its thread be.
     beat::after_fork_in_child();
+    visits::after_fork_in_child();
 }

@@ -18,6 +18,7 @@ use super::{current, desk, exit, shim};
 use crate::command::Wish;
 use crate::core::pool::Admission;
 use crate::core::state::State;
+use crate::core::visits;
 use crate::interrupt::guest::strike_thread;
 use crate::interrupt::pursuit::{Next, Pursuit};
 use crate::interrupt::slot::Slot;
@@ -63,6 +64,10 @@ fn is_of(object: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> bool {
 /// Have `exc` raised in `job`, if it still runs in `slot`: by its event loop where it has one, else by the thread; at once,
 /// or as soon as it is where it can be. From then on the timers see to it that it ends.
 pub(crate) fn strike(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyType>, job: u64) {
+    // The exit has struck everything, and takes no thread with it that looks at others.
+    let Some(_visit) = visits::enter() else {
+        return;
+    };
     let py = exc.py();
     let striker = slot.striker(py, job).filter(|_| !slot.is_held());
     if let Some(striker) = striker {
