@@ -66,7 +66,7 @@ impl Entrance {
     pub fn wait_until_gone(&self, deadline: Option<Instant>) -> bool {
         let mut inside = self.inside.lock();
         while inside.beside_the_pool > 0 {
-            let (back, is_over) = self.all_gone.wait_until(inside, deadline);
+            let (back, is_over) = self.all_gone.wait_until(&self.inside, inside, deadline);
             inside = back;
             if is_over {
                 break;

@@ -1,10 +1,10 @@
 //! Waiting for jobs: a counter that opens at zero, and a stream of those that ended.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::sync::{Condvar, Mutex};
-use crossbeam_channel::{Receiver, Sender, unbounded};
 
 /// Opens, once and for good, when as many jobs have ended as it was made for.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Latch {
     pub fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut missing = self.missing.lock();
         while *missing > 0 {
-            let (back, is_over) = self.opened.wait_until(missing, deadline);
+            let (back, is_over) = self.opened.wait_until(&self.missing, missing, deadline);
             missing = back;
             if is_over {
                 break;
@@ -52,37 +52,42 @@ impl Latch {
 }
 
 /// Receives the key of each watched job as it ends, in that order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Stream {
-    sender: Sender<usize>,
-    receiver: Receiver<usize>,
+    ended: Mutex<VecDeque<usize>>,
+    one_came: Condvar,
 }
 
 impl Stream {
     /// A stream that nothing feeds yet.
     pub fn new() -> Arc<Self> {
-        let (sender, receiver) = unbounded();
-        Arc::new(Self { sender, receiver })
+        Arc::default()
     }
 
     /// Block until a job ends, or until the deadline (None).
     pub fn next_until(&self, deadline: Option<Instant>) -> Option<usize> {
-        // The stream holds a sender itself, so it is never disconnected.
-        match deadline {
-            None => self.receiver.recv().ok(),
-            Some(deadline) => self.receiver.recv_deadline(deadline).ok(),
+        let mut ended = self.ended.lock();
+        loop {
+            if let Some(key) = ended.pop_front() {
+                return Some(key);
+            }
+            let (back, is_over) = self.one_came.wait_until(&self.ended, ended, deadline);
+            ended = back;
+            if is_over {
+                return ended.pop_front();
+            }
         }
     }
 
     /// A job that has ended already, without blocking.
     pub fn ready(&self) -> Option<usize> {
-        self.receiver.try_recv().ok()
+        self.ended.lock().pop_front()
     }
 
     /// Send a key down the stream.
     pub fn send(&self, key: usize) {
-        // Cannot fail: this stream holds the receiver.
-        let _ = self.sender.send(key);
+        self.ended.lock().push_back(key);
+        self.one_came.notify_all();
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod backlog;
 pub mod bars;
+pub mod bell;
 pub mod clock;
 pub mod entrance;
 pub mod generations;

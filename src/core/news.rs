@@ -40,7 +40,7 @@ impl News {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut guard = self.lock.lock();
         while self.version.load(Ordering::SeqCst) == seen {
-            let (back, is_over) = self.told.wait_until(guard, deadline);
+            let (back, is_over) = self.told.wait_until(&self.lock, guard, deadline);
             guard = back;
             if is_over {
                 break;

@@ -107,7 +107,7 @@ impl Output {
             if text.ended {
                 return Followed::End;
             }
-            let (back, is_over) = self.changed.wait_until(text, Some(deadline));
+            let (back, is_over) = self.changed.wait_until(&self.text, text, Some(deadline));
             text = back;
             if is_over {
                 return Followed::Nothing;

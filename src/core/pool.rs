@@ -181,7 +181,7 @@ impl<T> Pool<T> {
         crew.parked += 1;
         let deadline = Instant::now().checked_add(self.idle_timeout);
         loop {
-            let (back, is_over) = self.work_came.wait_until(crew, deadline);
+            let (back, is_over) = self.work_came.wait_until(&self.crew, crew, deadline);
             crew = back;
             if crew.calls > 0 {
                 crew.calls -= 1;
@@ -250,7 +250,7 @@ impl<T> Pool<T> {
     pub fn wait_until_empty(&self, deadline: Option<Instant>) -> bool {
         let mut crew = self.crew.lock();
         while crew.workers > 0 {
-            let (back, is_over) = self.one_left.wait_until(crew, deadline);
+            let (back, is_over) = self.one_left.wait_until(&self.crew, crew, deadline);
             crew = back;
             if is_over {
                 break;

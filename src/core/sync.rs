@@ -5,8 +5,11 @@
 //! crashes. Here the state is in the object itself. `parking_lot` stays where a lock is held for a few instructions and
 //! nobody waits for anything but that.
 
-use std::sync::{MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
+
+use super::bell::Bell;
 
 /// A mutex that a panic does not poison: what it protects is changed in one last step.
 #[derive(Debug, Default)]
@@ -34,34 +37,63 @@ impl<T> Mutex<T> {
 }
 
 /// A condition variable; it may wake for nothing, so callers look again.
+///
+/// A thread that hears a bell is not in the system's, but parked, and in a list: so the bell can end its wait.
 #[derive(Debug, Default)]
-pub struct Condvar(std::sync::Condvar);
+pub struct Condvar {
+    plain: std::sync::Condvar,
+    parked: Mutex<Vec<Arc<Bell>>>,
+    /// How many those are.
+    count: AtomicUsize,
+}
 
 impl Condvar {
     /// A new one.
     pub const fn new() -> Self {
-        Self(std::sync::Condvar::new())
+        Self {
+            plain: std::sync::Condvar::new(),
+            parked: Mutex::new(Vec::new()),
+            count: AtomicUsize::new(0),
+        }
     }
 
-    /// Wake one that waits.
+    /// Wake one that waits, and all that hear bells.
     pub fn notify_one(&self) {
-        self.0.notify_one();
+        self.plain.notify_one();
+        self.nudge();
     }
 
     /// Wake all that wait.
     pub fn notify_all(&self) {
-        self.0.notify_all();
+        self.plain.notify_all();
+        self.nudge();
     }
 
-    /// Block until notified, or until the deadline (None: no limit); the guard, and whether the deadline has come.
+    fn nudge(&self) {
+        // Who waits was counted under the lock that the caller has had to change what is waited for.
+        if self.count.load(Ordering::Acquire) > 0 {
+            for bell in self.parked.lock().iter() {
+                bell.nudge();
+            }
+        }
+    }
+
+    /// Block until notified, or until the deadline (None: no limit), or until a bell rings that the thread hears; the guard of
+    /// `mutex`, and whether to wait no longer: the deadline has come, or the bell rang.
     pub fn wait_until<'a, T>(
         &self,
+        mutex: &'a Mutex<T>,
         guard: MutexGuard<'a, T>,
         deadline: Option<Instant>,
     ) -> (MutexGuard<'a, T>, bool) {
+        if let Some(bell) = Bell::heard() {
+            return self.wait_parked(mutex, guard, deadline, &bell);
+        }
         let Some(deadline) = deadline else {
             return (
-                self.0.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                self.plain
+                    .wait(guard)
+                    .unwrap_or_else(PoisonError::into_inner),
                 false,
             );
         };
@@ -70,9 +102,31 @@ impl Condvar {
             return (guard, true);
         }
         let (guard, _) = self
-            .0
+            .plain
             .wait_timeout(guard, left)
             .unwrap_or_else(PoisonError::into_inner);
         (guard, Instant::now() >= deadline)
+    }
+
+    fn wait_parked<'a, T>(
+        &self,
+        mutex: &'a Mutex<T>,
+        guard: MutexGuard<'a, T>,
+        deadline: Option<Instant>,
+        bell: &Arc<Bell>,
+    ) -> (MutexGuard<'a, T>, bool) {
+        self.parked.lock().push(Arc::clone(bell));
+        self.count.fetch_add(1, Ordering::AcqRel);
+        drop(guard);
+        bell.park(deadline);
+        let guard = mutex.lock();
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        let mut parked = self.parked.lock();
+        if let Some(place) = parked.iter().position(|other| Arc::ptr_eq(other, bell)) {
+            parked.swap_remove(place);
+        }
+        drop(parked);
+        let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        (guard, is_late || bell.is_rung())
     }
 }

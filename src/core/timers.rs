@@ -106,7 +106,7 @@ impl<T> Shared<T> {
         let mut due = self.due.lock();
         while let Some(first) = due.by_time.keys().next().copied() {
             if first.0 > Instant::now() {
-                due = self.changed.wait_until(due, Some(first.0)).0;
+                due = self.changed.wait_until(&self.due, due, Some(first.0)).0;
             } else if let Some(item) = due.by_time.remove(&first) {
                 drop(due);
                 (self.fire)(item);

@@ -123,7 +123,7 @@ impl<T, W> Values<T, W> {
     pub fn wait_for_value(&self, deadline: Option<Instant>) -> bool {
         let mut queue = self.queue.lock();
         while queue.waiting.is_empty() && !queue.ended {
-            let (back, is_over) = self.came.wait_until(queue, deadline);
+            let (back, is_over) = self.came.wait_until(&self.queue, queue, deadline);
             queue = back;
             if is_over {
                 break;
@@ -137,7 +137,7 @@ impl<T, W> Values<T, W> {
     pub fn wait_for_room(&self, pokes: u64, deadline: Option<Instant>) -> bool {
         let mut queue = self.queue.lock();
         while !self.is_to_look(&queue, pokes) {
-            let (back, is_over) = self.went.wait_until(queue, deadline);
+            let (back, is_over) = self.went.wait_until(&self.queue, queue, deadline);
             queue = back;
             if is_over {
                 break;

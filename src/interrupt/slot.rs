@@ -1,6 +1,7 @@
 //! A worker as strikers see it: who it is, what it runs, what is to happen to that. The protocol is in `strike.rs`.
 
 use std::ffi::c_ulong;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use super::footing::Footing;
 use super::frames::Frames;
 use super::sight::Position;
 use super::storm::Storm;
-use crate::core::sync;
+use crate::core::bell::Bell;
 
 /// One worker thread, as strikers see it.
 #[derive(Debug)]
@@ -43,8 +44,8 @@ pub(crate) struct Slot {
     pub(super) storm: Storm,
     /// Where it stands with its locks.
     pub(super) footing: Footing,
-    /// What a job sleeps on; nothing is in it.
-    pub(super) bed: (sync::Mutex<()>, sync::Condvar),
+    /// Rings when a strike was sent.
+    pub(super) bell: Arc<Bell>,
     pub(super) aim: Mutex<Aim>,
 }
 
@@ -98,7 +99,7 @@ impl Slot {
             landing: AtomicBool::new(false),
             storm: Storm::default(),
             footing: Footing::default(),
-            bed: (sync::Mutex::new(()), sync::Condvar::new()),
+            bell: Bell::of_this_thread(),
             aim: Mutex::new(Aim::default()),
         }
     }
@@ -168,13 +169,15 @@ impl Slot {
 
     /// Block until the deadline, or until a strike is sent that was not counted in `sends`. Detached.
     pub(super) fn sleep_until(&self, deadline: Instant, sends: u64) {
-        let mut bed = self.bed.0.lock();
-        while self.sends() == sends {
-            let (back, is_over) = self.bed.1.wait_until(bed, Some(deadline));
-            bed = back;
-            if is_over {
-                return;
-            }
+        self.bell.hush();
+        // One that was sent before has rung before.
+        if self.sends() == sends {
+            self.bell.sleep_until(deadline);
         }
+    }
+
+    /// Rings when a strike was sent to the thread.
+    pub(crate) fn bell(&self) -> &Arc<Bell> {
+        &self.bell
     }
 }

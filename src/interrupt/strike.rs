@@ -360,9 +360,7 @@ impl Slot {
         let before = aim.sent.replace(exc.clone().unbind());
         aim.sent_at = position;
         self.sends.fetch_add(1, Ordering::AcqRel);
-        // So that a job which is about to sleep has seen it, or sleeps already.
-        drop(self.bed.0.lock());
-        self.bed.1.notify_all();
+        self.bell.ring();
         (hit, before)
     }
 }

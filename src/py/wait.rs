@@ -6,13 +6,12 @@ use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::{current, exit, shim};
+use crate::interrupt::slot::Slot;
 use crate::interrupt::thread;
 
-/// How long a wait may go without looking for Ctrl-C or a kill. Ctrl-C is promised within 100 ms.
+/// How long a wait may go without looking for Ctrl-C, or for a kill of the job that started the thread. Ctrl-C is promised
+/// within 100 ms.
 const SLICE: Duration = Duration::from_millis(50);
-
-/// How long a wait in a job goes without looking whether it was struck, which takes no interpreter.
-const LOOK: Duration = Duration::from_millis(4);
 
 /// A number of seconds, with a clear error for what is none.
 #[derive(Debug, Clone, Copy)]
@@ -90,8 +89,8 @@ impl Patience {
 
 /// Block in `attempt(until)`, detached, until it gives something or patience ends (None).
 ///
-/// On the main thread it looks for signals every 50 ms, so Ctrl-C raises `KeyboardInterrupt` here. In a job it looks for a
-/// kill of that job every 4 ms. Any other thread sleeps through.
+/// On the main thread it looks for signals every 50 ms, so Ctrl-C raises `KeyboardInterrupt` here. In a job a strike rings the
+/// bell of its thread, which ends the wait. Any other thread sleeps through.
 pub(crate) fn block<R: Send>(
     py: Python<'_>,
     patience: Patience,
@@ -101,27 +100,26 @@ pub(crate) fn block<R: Send>(
         .call(py, ())?
         .getattr(pyo3::intern!(py, "ident"))?;
     let on_main = main.extract::<std::ffi::c_ulong>().ok() == Some(thread::ident());
-    let sliced = on_main || current::job(py)?.is_some();
     let slot = current::my_slot().filter(|_| !on_main);
+    let bell = slot.as_deref().map(Slot::bell);
+    let is_in_job = bell.is_some() || (!on_main && current::job(py)?.is_some());
+    let sliced = on_main || (is_in_job && bell.is_none());
+    // Any bytecode will do: an exception that was set for this thread is raised there.
+    let land = || is_in_job.then(|| shim::NOTHING.call(py, ())).transpose();
     loop {
+        if let Some(bell) = bell {
+            // What was sent before is raised here, and what is sent from now on rings.
+            bell.hush();
+        }
+        land()?;
         let slice = sliced.then(|| Instant::now() + SLICE);
         let until = match (slice, patience.deadline) {
             (Some(slice), Some(deadline)) => Some(slice.min(deadline)),
             (slice, deadline) => slice.or(deadline),
         };
-        let strikes = slot.as_ref().map(|slot| slot.sends());
-        let result = py.detach(|| {
-            loop {
-                let look = slot.as_ref().map(|_| Instant::now() + LOOK);
-                let next = look.map_or(until, |look| {
-                    Some(until.map_or(look, |until| until.min(look)))
-                });
-                let result = attempt(next);
-                let is_struck = slot.as_ref().map(|slot| slot.sends()) != strikes;
-                if result.is_some() || is_struck || next == until {
-                    return result;
-                }
-            }
+        let result = py.detach(|| match bell {
+            Some(bell) => bell.hear(|| attempt(until)),
+            None => attempt(until),
         });
         if exit::is_ending()
             && slot.is_none()
@@ -135,10 +133,7 @@ pub(crate) fn block<R: Send>(
             return Ok(Some(result));
         }
         py.check_signals()?;
-        if sliced && !on_main {
-            // Any bytecode will do: an exception that was set for this thread is raised there.
-            shim::NOTHING.call(py, ())?;
-        }
+        land()?;
         if patience.is_over() {
             return Ok(None);
         }

@@ -228,11 +228,8 @@ def test_a_panic_in_a_job_is_that_jobs_failure(single):
     assert single.submit(int, "3").get(5) == 3
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads what Linux tells of threads")
-def test_idle_workers_do_not_wake(manager):
-    together = threading.Barrier(8)
-    jobs = [manager.submit(together.wait, 10) for _ in range(8)]
-    manager.wait(jobs, 10)
+def assert_asleep(jobs):
+    """The threads of `jobs` come to rest, and get no turn in a fifth of a second."""
 
     def wakes():
         files = [Path(f"/proc/self/task/{job.native_id}/status").read_text() for job in jobs]
@@ -247,6 +244,33 @@ def test_idle_workers_do_not_wake(manager):
         never.wait(0.01)
     never.wait(0.2)
     assert wakes() == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads what Linux tells of threads")
+def test_idle_workers_do_not_wake(manager):
+    together = threading.Barrier(8)
+    jobs = [manager.submit(together.wait, 10) for _ in range(8)]
+    manager.wait(jobs, 10)
+    assert_asleep(jobs)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads what Linux tells of threads")
+def test_jobs_that_wait_for_others_do_not_wake(manager):
+    gate, together = threading.Event(), threading.Barrier(5)
+    other = manager.submit(gate.wait)
+    waits = [
+        other.get,
+        lambda: manager.wait([other]),
+        lambda: next(manager.as_completed([other])),
+        lambda: rjobs.current_job().sleep(1000),
+    ]
+    jobs = [manager.submit(lambda wait=wait: (together.wait(10), wait())) for wait in waits]
+    together.wait(10)
+    assert_asleep(jobs)
+    assert jobs[-1].kill()
+    gate.set()
+    manager.wait(jobs, 10)
+    assert [job.state for job in jobs] == ["done"] * 3 + ["killed"]
 
 
 def test_two_managers_have_threads_of_their_own(manager, single):

@@ -68,6 +68,27 @@ def test_a_job_that_waits_for_itself_is_told_so_or_can_be_killed(crew, wait):
     assert job.state in ("killed", "failed", "done")
 
 
+@pytest.mark.parametrize("rounds", [200, pytest.param(5000, marks=pytest.mark.stress)])
+def test_a_kill_that_comes_as_a_job_begins_to_wait_is_not_missed(crew, rounds):
+    """With the bell hushed once more right before the wait (`src/py/wait.rs`) one in a thousand jobs sleeps on (3.11)."""
+    manager = crew(4)
+    gate = threading.Event()
+    other = manager.submit(gate.wait)
+
+    def work(started, turns):
+        started.set()
+        for _ in range(turns):
+            pass
+        other.get()
+
+    for turn in range(rounds):
+        started = threading.Event()
+        job = manager.submit(work, started, turn % 100 * 20)
+        assert started.wait(10)
+        assert job.kill(5), f"round {turn}: {job.stack()}"
+    gate.set()
+
+
 def test_two_jobs_that_wait_for_each_other_can_be_killed(crew):
     manager = crew(2)
     jobs: list[rjobs.Job] = []

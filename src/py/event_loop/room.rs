@@ -160,7 +160,7 @@ impl Room {
     pub(crate) fn wait_until_gone(&self, deadline: Option<Instant>) -> bool {
         let mut threads = self.threads.lock();
         while *threads > 0 {
-            let (back, is_over) = self.one_left.wait_until(threads, deadline);
+            let (back, is_over) = self.one_left.wait_until(&self.threads, threads, deadline);
             threads = back;
             if is_over {
                 break;

@@ -162,7 +162,7 @@ impl Group {
     fn wait_for_news(&self, news: u64, until: Option<Instant>) -> Option<()> {
         let mut inner = self.inner.lock();
         while inner.news == news {
-            let (back, is_late) = self.changed.wait_until(inner, until);
+            let (back, is_late) = self.changed.wait_until(&self.inner, inner, until);
             inner = back;
             if is_late {
                 break;
