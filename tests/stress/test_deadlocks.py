@@ -70,7 +70,7 @@ def test_a_job_that_waits_for_itself_is_told_so_or_can_be_killed(crew, wait):
 
 @pytest.mark.parametrize("rounds", [200, pytest.param(5000, marks=pytest.mark.stress)])
 def test_a_kill_that_comes_as_a_job_begins_to_wait_is_not_missed(crew, rounds):
-    """With the bell hushed once more right before the wait (`src/py/wait.rs`) one in a thousand jobs sleeps on (3.11)."""
+    """With the bell hushed once more right before the wait (`src/py/wait.rs`) one job in a thousand sleeps on."""
     manager = crew(4)
     gate = threading.Event()
     other = manager.submit(gate.wait)
