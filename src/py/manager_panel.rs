@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::counts::Counts;
 use super::job::Job;
 use super::manager::JobManager;
 use super::shim;
@@ -65,11 +66,11 @@ impl JobManager {
         } else {
             usize::MAX
         };
-        let mut counts = [0_usize; State::ALL.len()];
+        let mut counts = Counts::default();
         let mut queued = Vec::new();
         let mut jobs = self.registry.collect(|job| {
             let state = job.get().state();
-            counts[state as usize] += 1;
+            counts.add(state);
             if state == State::Queued && is_wanted(state) && queued.len() < most {
                 queued.push(job.clone_ref(py));
             }
@@ -82,24 +83,13 @@ impl JobManager {
             (state.is_terminal() && is_wanted(state)).then(|| job.clone_ref(py))
         }));
         let matched = if text.is_empty() {
-            State::ALL
-                .into_iter()
-                .zip(counts)
-                .filter(|(state, _)| is_wanted(*state))
-                .map(|(_, count)| count)
-                .sum()
+            counts.sum(is_wanted)
         } else {
             jobs.retain(|job| job.get().is_meant(py, &text));
             jobs.len()
         };
-        let by_state = PyDict::new(py);
-        for (state, count) in State::ALL.into_iter().zip(counts) {
-            if count > 0 {
-                by_state.set_item(state.name(), count)?;
-            }
-        }
         let shown = jobs.into_iter().skip(offset).take(limit).collect();
-        Ok((shown, by_state, matched))
+        Ok((shown, counts.to_dict(py, false)?, matched))
     }
 
     /// For the panel: wait until a job is added or forgotten, or `_wake` is called, or `timeout` seconds have passed (None: no

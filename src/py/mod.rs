@@ -8,6 +8,7 @@ pub(crate) mod alarm;
 pub(crate) mod as_completed;
 mod chain;
 mod compose;
+mod counts;
 pub(crate) mod current;
 pub(crate) mod desk;
 mod ending;

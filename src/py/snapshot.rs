@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::counts::Counts;
 use super::job::Job;
 use super::manager::JobManager;
 use crate::core::state::State;
@@ -90,12 +91,12 @@ impl JobManager {
         limit: usize,
         tell: bool,
     ) -> PyResult<(Vec<Py<Job>>, Bound<'py, PyDict>)> {
-        let mut counts = [0_usize; State::ALL.len()];
+        let mut counts = Counts::default();
         let mut chosen = Chosen::default();
         // By number, so that a job is seen in one state only, and no reference is dropped under the lock.
         self.registry.survey(|number, job, note| {
             let state = Note::state(note, job.get());
-            counts[state as usize] += 1;
+            counts.add(state);
             chosen.consider(number, state, limit);
             if tell {
                 Note::tell(note, job.get());
@@ -105,14 +106,7 @@ impl JobManager {
             .numbers(limit)
             .filter_map(|number| self.registry.with(number, |job| job.clone_ref(py)))
             .collect();
-        let by_state = PyDict::new(py);
-        for state in State::ALL {
-            let count = counts[state as usize];
-            if count > 0 {
-                by_state.set_item(state.name(), count)?;
-            }
-        }
-        Ok((shown, by_state))
+        Ok((shown, counts.to_dict(py, false)?))
     }
 }
 

@@ -3,10 +3,10 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::counts::Counts;
 use super::manager::JobManager;
 use crate::core::clock;
 use crate::core::spread::Spread;
-use crate::core::state::State;
 
 #[pymethods]
 impl JobManager {
@@ -33,13 +33,12 @@ impl JobManager {
                 .map(|(started, ended)| clock::seconds_between(started, ended));
             Some((job.state(), wait, run))
         });
-        let counts = PyDict::new(py);
-        for state in State::ALL {
-            let count = seen.iter().filter(|(other, ..)| *other == state).count();
-            counts.set_item(state.name(), count)?;
+        let mut counts = Counts::default();
+        for (state, ..) in &seen {
+            counts.add(*state);
         }
         let stats = PyDict::new(py);
-        stats.set_item("counts", counts)?;
+        stats.set_item("counts", counts.to_dict(py, true)?)?;
         let waits = seen.iter().filter_map(|(_, wait, _)| *wait).collect();
         stats.set_item("wait", spread(py, waits)?)?;
         let runs = seen.iter().filter_map(|(.., run)| *run).collect();
