@@ -253,14 +253,12 @@ impl Group {
         patience: Patience,
     ) -> PyResult<()> {
         loop {
+            // First: what begins after the look is news.
+            let news = self.inner.lock().news;
             let more_may_come = self.look(py);
-            let news = {
-                let inner = self.inner.lock();
-                if inner.has_news_for(cursor, is_ordered) {
-                    return Ok(());
-                }
-                inner.news
-            };
+            if self.inner.lock().has_news_for(cursor, is_ordered) {
+                return Ok(());
+            }
             let look = if more_may_come {
                 patience.or_sooner(Patience::of(Some(LOOK))?)
             } else {

@@ -78,7 +78,12 @@ impl Group {
         inner.boarding -= 1;
         inner.flights_begun += 1;
         flight.number = inner.flights_begun;
+        // Who waits and saw no batch of many looks at none from time to time.
+        let is_first = flight.count > 1 && inner.flights.iter().all(|other| other.count <= 1);
         inner.flights.push(flight);
+        if is_first {
+            self.tell(&mut inner);
+        }
         inner.flights_begun
     }
 
