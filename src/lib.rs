@@ -18,7 +18,7 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::event_loop::steps::{Steps, steps_of_task};
     #[pymodule_export]
-    use crate::py::exit::{_after_fork_in_child, _at_exit};
+    use crate::py::exit::{_after_fork_in_child, _at_exit, _at_last};
     #[pymodule_export]
     use crate::py::follow::Follow;
     #[pymodule_export]

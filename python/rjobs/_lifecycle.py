@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 
-from rjobs._rjobs import _at_exit
+from rjobs._rjobs import _at_exit, _at_last
 
 # mypy reads it as True.
 TYPE_CHECKING = False
@@ -18,11 +18,12 @@ _installed = False
 
 
 def install() -> None:
-    """Register the exit hook, once in a process."""
+    """Register the exit hooks, once in a process."""
     global _installed  # noqa: PLW0603
     if _installed:
         return
     _installed = True
+    atexit.register(_at_last)
     call_at_exit(_at_exit)
 
 

@@ -1,5 +1,6 @@
 //! How many jobs may wait: the bound of `max_queued`, and waiting for room.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::sync::{Condvar, Mutex};
@@ -9,6 +10,8 @@ use super::sync::{Condvar, Mutex};
 pub struct Backlog {
     most: usize,
     queued: Mutex<usize>,
+    /// Changed under the lock.
+    is_closed: AtomicBool,
     room_came: Condvar,
 }
 
@@ -18,6 +21,7 @@ impl Backlog {
         Self {
             most,
             queued: Mutex::new(0),
+            is_closed: AtomicBool::new(false),
             room_came: Condvar::new(),
         }
     }
@@ -52,10 +56,10 @@ impl Backlog {
         *self.queued.lock() += 1;
     }
 
-    /// Take a place, if there is one by the deadline; false as well when it was woken for nothing, or by `wake`.
+    /// Take a place, if there is one by the deadline; false as well when it was woken for nothing, or is closed.
     pub fn enter_until(&self, deadline: Option<Instant>) -> bool {
         let mut queued = self.queued.lock();
-        if *queued >= self.most {
+        if *queued >= self.most && !self.is_closed.load(Ordering::Relaxed) {
             queued = (self.room_came)
                 .wait_until(&self.queued, queued, deadline)
                 .0;
@@ -71,8 +75,11 @@ impl Backlog {
         self.room_came.notify_one();
     }
 
-    /// Let all who wait look again at why.
-    pub fn wake(&self) {
+    /// Let nobody wait any more.
+    pub fn close(&self) {
+        let queued = self.queued.lock();
+        self.is_closed.store(true, Ordering::Relaxed);
+        drop(queued);
         self.room_came.notify_all();
     }
 }

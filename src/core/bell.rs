@@ -30,13 +30,14 @@ impl Bell {
 
     /// End the wait that the thread is in, or else the next one. Does not block, and takes no lock.
     pub fn ring(&self) {
-        self.is_rung.store(true, Ordering::Release);
+        self.is_rung.swap(true, Ordering::AcqRel);
         self.thread.unpark();
     }
 
-    /// It rang, and that was seen.
+    /// It rang, and that was seen: who hushes it sees what was done before the ring, too, and looks at that after this.
     pub fn hush(&self) {
-        self.is_rung.store(false, Ordering::Release);
+        // Not a store, which a look that comes after it may overtake: then neither that nor the bell would tell.
+        self.is_rung.swap(false, Ordering::AcqRel);
     }
 
     /// Whether it rang since it was hushed.

@@ -259,6 +259,11 @@ impl<T> Pool<T> {
         crew.workers == 0
     }
 
+    /// A worker that has work no more, and does not ask for any.
+    pub fn stay_away(&self) {
+        self.leave(&mut self.crew.lock());
+    }
+
     fn leave(&self, crew: &mut Crew<T>) {
         crew.workers -= 1;
         self.one_left.notify_all();

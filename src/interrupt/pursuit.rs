@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the strike was put off | tried again every 2 ms; sent anyway for an import after 2 s, above what is spared after 10 ms at work |
 //! | sent, and the job has not moved | if it waits in a guarded call: that is ended; else wait, ever longer |
+//! | finalizers have swallowed 16 | put off for 2 ms, then ever longer, up to 64 ms |
 //! | arrived, and the job cleans up | left alone for half a second, then struck again |
 //! | arrived, and the job went on | struck again; the third time each of its lines raises |
 //! | its event loop has cancelled it, and half a second later it goes on | cancelled again; the third time each line raises |
@@ -35,6 +36,10 @@ const IMPORT_TIME: Duration = Duration::from_secs(2);
 /// called there. Not a time by the clock, in which a thread may not get a turn at all.
 const ABOVE_TIME: Duration = Duration::from_millis(10);
 
+/// The longest pause in which finalizers are left alone that have swallowed many strikes; the first is `AGAIN`, and each is
+/// twice as long as the one before.
+const LONGEST_REST: Duration = Duration::from_millis(64);
+
 /// How long a job has for its `finally` and `with` blocks before it is struck again.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -61,6 +66,9 @@ pub(crate) struct Pursuit {
     seen: Fate,
     pause: Duration,
     struck_again: u32,
+    /// Bursts of swallowed strikes that were seen, and the pause after the last.
+    bursts: u32,
+    rest: Duration,
     /// How often its event loop was asked once more.
     asked_again: u32,
     /// Another worker was asked for, in the place of this one.
@@ -90,6 +98,8 @@ impl Pursuit {
             seen: Fate::PutOff,
             pause: FIRST,
             struck_again: 0,
+            bursts: slot.bursts(),
+            rest: AGAIN,
             asked_again: 0,
             is_replaced: false,
         }
@@ -155,6 +165,13 @@ impl Pursuit {
         if !self.slot.has_put_off() {
             // It waits for the end of a shield, which sends it.
             return self.slow_down();
+        }
+        let bursts = self.slot.bursts();
+        if bursts != self.bursts {
+            self.bursts = bursts;
+            let rest = self.rest;
+            self.rest = (rest * 2).min(LONGEST_REST);
+            return Next::In(rest);
         }
         let spare = if has_striker {
             Spare::Loop

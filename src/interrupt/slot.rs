@@ -2,7 +2,7 @@
 
 use std::ffi::c_ulong;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -40,6 +40,8 @@ pub(crate) struct Slot {
     pub(super) is_native: AtomicBool,
     /// An exception that was sent is being made, on the thread itself, which may run code.
     pub(super) landing: AtomicBool,
+    /// How often finalizers have swallowed what was sent.
+    pub(super) swallowed: AtomicU32,
     /// Every line of the job raises.
     pub(super) storm: Storm,
     /// Where it stands with its locks.
@@ -97,6 +99,7 @@ impl Slot {
             pursued: AtomicU64::new(0),
             is_native: AtomicBool::new(false),
             landing: AtomicBool::new(false),
+            swallowed: AtomicU32::new(0),
             storm: Storm::default(),
             footing: Footing::default(),
             bell: Bell::of_this_thread(),

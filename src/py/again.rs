@@ -184,10 +184,11 @@ pub(crate) fn its_time(job: &Bound<'_, Job>) {
     let this = job.get();
     let Some(plan) = &this.plan else { return };
     *plan.alarm.lock() = None;
-    if this.state() != State::Queued || exit::is_ending() {
+    if this.state() != State::Queued {
         return;
     }
-    if plan.stage() == Stage::Schedule && this.house.entrance.is_closed() {
+    let is_last = plan.stage() == Stage::Schedule && this.house.entrance.is_closed();
+    if is_last || exit::is_ending() {
         Job::end_queued(job, State::Cancelled);
         return;
     }

@@ -66,9 +66,8 @@ pub(crate) fn stay_out(py: Python<'_>) -> ! {
 ///
 /// Waits for jobs with `daemon=False`; then closes every pool, cancels what is queued, strikes what runs, and waits half a
 /// second at most for the workers to be done with their jobs, and for external commands to end, which are killed then. Those
-/// that are stay away from the interpreter for good. So do our other threads (`core::visits`), which have half a second more to
-/// be done with what they are at. A job that still runs then stays where it is: `interrupt::call` keeps the process from being
-/// aborted when it wants the interpreter back.
+/// that are stay away from the interpreter for good. A job that still runs then stays where it is: `interrupt::call` keeps the
+/// process from being aborted when it wants the interpreter back.
 #[pyfunction]
 pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
     // Ctrl-C ends the waiting, as it does for threads that are no daemons, and is passed on.
@@ -95,11 +94,20 @@ pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
         later.retain(|job| job.strike(&class) == Choice::NotNow);
     }
     desk::close(py);
+    waited
+}
+
+/// What `rjobs._lifecycle` has `atexit` call, when the threads have ended that are no daemons: until then they may wait for
+/// jobs and kill them.
+///
+/// Our own threads stay away from the interpreter for good, nobody is struck any more, and who is at that is waited for, for
+/// half a second.
+#[pyfunction]
+pub(crate) fn _at_last(py: Python<'_>) {
     let deadline = Instant::now() + LAST;
     while !visits::close() && Instant::now() < deadline {
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
     }
-    waited
 }
 
 /// A job that runs.
@@ -162,6 +170,14 @@ fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
             keeper.record.owns(job) && Arc::ptr_eq(&keeper.house, house)
         })
     };
+    if is_ending() {
+        // Also what waits beside the pool: for other jobs, a limit, its next try or run.
+        let waits = |job: &Py<Job>| (job.get().state() == State::Queued).then(|| job.clone_ref(py));
+        let waiting = house.registry().map(|registry| registry.collect(waits));
+        for job in waiting.unwrap_or_default() {
+            Job::end_queued(job.bind(py), State::Cancelled);
+        }
+    }
     for (job, rank) in house.pool.take_queue() {
         if is_ending() || job.get().daemon {
             Job::end_queued(job.bind(py), State::Cancelled);
@@ -206,6 +222,7 @@ pub(crate) fn watch_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn _after_fork_in_child() {
     house::next_generation();
+    ENDING.store(false, Ordering::Release);
     // Nobody here can kill the job that forked: the guards let its thread be.
     beat::after_fork_in_child();
     visits::after_fork_in_child();

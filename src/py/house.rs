@@ -132,7 +132,7 @@ impl House {
             self.pool.close();
         }
         if let Some(backlog) = &self.backlog {
-            backlog.wake();
+            backlog.close();
         }
         self.room.close();
     }

@@ -63,6 +63,14 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// The interpreter ends. Who waits for the workers until then does not wait for this one.
+    fn stay_out(&self, py: Python<'_>) -> ! {
+        self.house.pool.stay_away();
+        exit::stay_out(py)
+    }
+}
+
 #[pymethods]
 impl Worker {
     /// The job that the thread runs now, or None.
@@ -77,7 +85,7 @@ impl Worker {
             return;
         }
         if exit::is_ending() {
-            exit::stay_out(py);
+            self.stay_out(py);
         }
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
@@ -99,7 +107,7 @@ impl Worker {
         loop {
             if exit::is_ending() {
                 slot.set_busy(false);
-                exit::stay_out(py);
+                self.stay_out(py);
             }
             if let Some(job) = self.house.pool.pop(arriving) {
                 arriving = false;

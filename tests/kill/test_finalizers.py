@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import threading
 import time
 
@@ -66,3 +67,30 @@ def test_a_job_that_is_hardly_ever_out_of_its_finalizers_is_ended(manager):
             Doomed(dies).me = None
 
     assert manager.submit(work).kill(10)
+
+
+def test_a_collector_that_is_at_many_finalizers_is_left_alone_in_between(manager):
+    """Killed at each of them it took ten times as long, and cut off two thirds of them."""
+    count = 100_000
+    begun, whole, at_it = itertools.count(), itertools.count(), threading.Event()
+
+    def dies():
+        if next(begun) == count // 100:
+            at_it.set()
+        sum(())
+        next(whole)
+
+    def work():
+        gc.disable()
+        try:
+            for _ in range(count):
+                Doomed(dies)
+            gc.collect()
+        finally:
+            gc.enable()
+
+    job = manager.submit(work)
+    assert at_it.wait(30)
+    assert job.kill(30)
+    assert job.state in ("killed", "done")
+    assert next(whole) > 0.9 * next(begun)

@@ -118,6 +118,7 @@ impl Keeper {
             return;
         }
         if exit::is_ending() {
+            keeper.house.room.thread_goes();
             exit::stay_out(py);
         }
         thread::set_name("rjobs-loop");

@@ -227,6 +227,7 @@ impl Room {
         };
         if exit::is_ending() {
             self.is_at_rest();
+            self.thread_goes();
             exit::stay_out(py);
         }
         let host = host.bind(py);
