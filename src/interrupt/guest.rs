@@ -11,7 +11,7 @@ use pyo3::{PyTypeInfo, ffi};
 use super::beat::Beat;
 use super::call;
 use super::strike::long;
-use super::wake::{Wake, wake};
+use super::wake::wake;
 
 /// How long the waking of a thread that runs no job is tried.
 const WAKING: Duration = Duration::from_millis(100);
@@ -52,14 +52,13 @@ pub(crate) fn strike_thread(exc: &Bound<'_, PyType>, ident: c_ulong) -> bool {
     hit
 }
 
-/// Until the thread has left the call `entry`, or cannot be made to. The thread may be on its way into the system call.
+/// Until the thread has left the call `entry`, or the time for that is over. The thread may be on its way into the system call,
+/// and wait for something else there that must not be touched: its turn to give the interpreter up.
 fn end_call(beat: &'static Beat, entry: u64) {
     let deadline = Instant::now() + WAKING;
     let mut pause = Duration::from_micros(20);
-    while beat.current() == entry
-        && wake(beat, entry) != Wake::Untouchable
-        && Instant::now() < deadline
-    {
+    while beat.current() == entry && Instant::now() < deadline {
+        wake(beat, entry);
         std::thread::sleep(pause);
         pause *= 2;
     }
