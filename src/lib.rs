@@ -40,6 +40,8 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::progress::{Progress, ProgressBar};
     #[pymodule_export]
+    use crate::py::shim::_doors;
+    #[pymodule_export]
     use crate::py::streams::forget_streams;
     #[pymodule_export]
     use crate::py::values::JobValues;

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from time import monotonic_ns
 
+from rjobs import _near
+
 # mypy reads it as True.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,10 +75,8 @@ def pull(items: Iterator[Any], most: int, out: list[Any]) -> bool:
 
 def trim(exception: BaseException) -> None:
     """Cut the frames that are ours off a traceback, and let go of what they hold: the items and results of a batch."""
-    from rjobs._near import trim  # noqa: PLC0415  loaded with the first manager
-
     traceback = exception.__traceback__
-    trim(exception)
+    _near.trim(exception)
     while traceback is not None and traceback is not exception.__traceback__:
         # The loop's own has ended. Functions that it called have it for their caller, and would keep what is in it.
         traceback.tb_frame.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging  # loaded already: the extension's own records go there
 import sys
 
 # mypy reads it as True.
@@ -80,7 +81,4 @@ def is_made_by(callable_: Any, generator: Any) -> bool:
 
 def exception_in_callback(job: Job[Any], callback: Callable[[Job[Any]], object], exception: BaseException) -> None:
     """Log what a done-callback raised, as ``concurrent.futures`` does."""
-    # Loaded already: the extension's own records go there.
-    import logging  # noqa: PLC0415
-
     logging.getLogger("rjobs.job").error("a done-callback of job %d raised: %r", job.num, callback, exc_info=exception)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rjobs.errors import JobKilled
@@ -67,8 +68,6 @@ def _progress(job: Job[Any]) -> dict[str, Any] | None:
 
 
 def _exception(job: Job[Any]) -> dict[str, Any] | None:
-    from concurrent.futures import CancelledError  # noqa: PLC0415
-
     try:
         exception = job.exception(0)
     except CancelledError as cancelled:

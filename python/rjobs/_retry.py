@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import traceback
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,6 @@ def backoff(failures: int, exception: BaseException | None) -> float | None:
 
 def is_policy(value: object) -> bool:
     """Whether it is a tenacity policy, one that is not for coroutines."""
-    import sys  # noqa: PLC0415
-
     # Who has an object of tenacity's has imported it.
     tenacity: Any = sys.modules.get("tenacity")
     if tenacity is None or not isinstance(value, tenacity.BaseRetrying):

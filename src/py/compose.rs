@@ -15,7 +15,7 @@ use super::job::{Job, Source};
 use super::manager::{self, JobManager};
 use super::options::{More, Options, seconds};
 use super::plan::Stage;
-use super::shim;
+use super::shim::{self, Opened};
 use super::view::ManagerView;
 use crate::core::state::State;
 
@@ -49,7 +49,7 @@ pub(crate) fn repeat(options: &mut Options, period: &Bound<'_, PyAny>) -> PyResu
         ));
     }
     // Here and now, so that no worker has to import it.
-    shim::FAILED_RUN.get(py)?;
+    shim::open(py, Opened::Again)?;
     options.more().every = Some(period);
     Ok(())
 }

@@ -8,16 +8,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::current;
-use super::event_loop::to_the_loop::{self, is_coroutine_function};
+use super::event_loop::to_the_loop::{self, has_own_loop, is_coroutine_function};
 use super::house::House;
 use super::job::{Job, Source};
 use super::manager::JobManager;
 use super::options::{More, Options};
 use super::outcome::Outcome;
 use super::recruit::{Recruited, recruit};
+use super::shim::{self, Opened};
 use super::wait::{self, Patience};
 use super::work::{Kind, Label, Work};
-use super::{errand, errors, exit, gates, group, held, shim};
+use super::{errand, errors, exit, gates, group, held};
 use crate::core::backlog::Backlog;
 use crate::core::clock;
 use crate::core::pool::{Admission, Closed};
@@ -117,8 +118,18 @@ impl Owner<'_> {
         let kind = if blueprint.order.is_some() {
             Kind::Command
         } else if blueprint.source.is_none() && is_coroutine_function(&blueprint.callable) {
+            // Now, since the job may be launched anywhere, and the loop's thread should import nothing.
+            shim::open(py, Opened::Coroutine)?;
             Kind::Coroutine
         } else {
+            let code = blueprint.source.as_ref().and_then(|source| {
+                let code = source.code.as_ref()?;
+                Some(code.bind(py).clone())
+            });
+            if has_own_loop(&blueprint.callable, code.as_ref()) {
+                // Now, so that no worker has to import.
+                shim::open(py, Opened::OwnLoop)?;
+            }
             Kind::Call
         };
         let work = Work {

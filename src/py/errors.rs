@@ -3,6 +3,8 @@
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
+use super::shim;
+
 import_exception!(rjobs.errors, JobError);
 import_exception!(rjobs.errors, JobExpired);
 import_exception!(rjobs.errors, JobKilled);
@@ -11,7 +13,9 @@ import_exception!(rjobs.errors, JobTimeout);
 import_exception!(rjobs.errors, ManagerClosed);
 import_exception!(rjobs.errors, QueueFull);
 import_exception!(rjobs.errors, UnknownJob);
-import_exception!(concurrent.futures, CancelledError);
+
+// Resolved by `touch` when rjobs is imported. Not for a class of any other module: PyO3 imports it when it is first raised, where
+// a kill may land or no import is possible any more, and panics when that fails, in a place where it ends the process.
 
 /// Import the classes of the package.
 pub(crate) fn touch(py: Python<'_>) {
@@ -34,6 +38,14 @@ pub(crate) fn unknown_job(number: impl std::fmt::Display) -> PyErr {
     UnknownJob::new_err(format!(
         "job {number} is not known here: see jobs.status() for those that are"
     ))
+}
+
+/// `concurrent.futures.CancelledError`.
+pub(crate) fn cancelled(py: Python<'_>, message: String) -> PyErr {
+    match shim::CANCELLED_ERROR.get_type(py) {
+        Ok(class) => PyErr::from_type(class.clone(), message),
+        Err(error) => error,
+    }
 }
 
 /// The manager was shut down.

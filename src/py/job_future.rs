@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::again;
-use super::errors::{CancelledError, JobError, JobKilled, JobSkipped};
+use super::errors::{self, JobError, JobKilled, JobSkipped};
 use super::event_loop::to_the_loop;
 use super::job::{Job, keep_first};
 use super::outcome::{self, Outcome};
@@ -88,10 +88,10 @@ impl Job {
             (_, Outcome::Raised(exception, traceback)) => {
                 Ok(Some(outcome::restored(py, exception, traceback)))
             }
-            (State::Cancelled, _) => Err(CancelledError::new_err(format!(
-                "{} was cancelled before it started",
-                self.title(py)
-            ))),
+            (State::Cancelled, _) => Err(errors::cancelled(
+                py,
+                format!("{} was cancelled before it started", self.title(py)),
+            )),
             (State::Skipped, _) => Ok(Some(self.skipped(py).into_value(py).into_bound(py))),
             (State::Expired, _) => Ok(Some(again::expired(py, self).into_value(py).into_bound(py))),
             (State::Killed, _) => {

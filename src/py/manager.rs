@@ -1,7 +1,7 @@
 //! `JobManager`: making jobs.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -14,7 +14,7 @@ use super::house::House;
 use super::job::Job;
 use super::news::News;
 use super::options::Options;
-use super::shim;
+use super::shim::{self, Opened};
 use super::view::ManagerView;
 use crate::core::backlog::Backlog;
 use crate::core::registry::Registry;
@@ -52,7 +52,9 @@ impl Drop for JobManager {
         if self.house.is_here() {
             self.house.close();
             // They would go on for ever, and nobody could end them.
-            Python::attach(|py| self.end_schedules(py));
+            let ended = Python::try_attach(|py| self.end_schedules(py));
+            // None: the interpreter is gone, and they with it.
+            let _ = ended;
         }
     }
 }
@@ -194,9 +196,10 @@ impl JobManager {
             .unwrap_or(FOR_EVER)
             .min(FOR_EVER);
         // Before any worker needs them: none is to import.
-        for near in [&shim::NOTHING, &shim::TRIM, &shim::EXCEPTION_IN_CALLBACK] {
-            near.get(py)?;
-        }
+        shim::open(py, Opened::Manager)?;
+        shim::open_what_asyncio_brings(py);
+        // PyO3 imports `datetime` for the first time that it makes; what it makes is not needed.
+        drop(SystemTime::UNIX_EPOCH.into_pyobject(py)?);
         shim::INSTALL_LIFECYCLE.call(py, ())?;
         shim::INSTALL_CAPTURE.call(py, ())?;
         let registry = Arc::new(Registry::new());

@@ -68,6 +68,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     log::install(py);
     // Now and here, so that no worker ever has to import.
     errors::touch(py);
+    shim::open(py, shim::Opened::Import)?;
     // For threads that block before the first job, and are to be ended by `kill_thread`.
     pending::find(py);
     landing::prepare(py);

@@ -9,9 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString};
 
 use super::compose;
+use super::held;
 use super::job::Job;
 use super::manager::JobManager;
-use super::shim;
+use super::shim::{self, Opened};
 use crate::core::limits::Names;
 
 use super::manager::count_of;
@@ -138,7 +139,7 @@ impl Options {
             return Ok(());
         }
         // Here and now, so that no worker has to import it.
-        shim::BACKOFF.get(value.py())?;
+        shim::open(value.py(), Opened::Again)?;
         let wanted = "a number of tries after the first, 0 or more, or a tenacity policy such as \
                       tenacity.Retrying(stop=...)";
         if value.is_instance_of::<PyBool>() {
@@ -352,7 +353,9 @@ fn lock(value: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
     if value.is_none() {
         return Ok(None);
     }
-    Ok(Some(shim::MAKE_LOCK.call(value.py(), (value,))?.unbind()))
+    // Held: it may import what locks files.
+    let lock = held::held(value.py(), || shim::MAKE_LOCK.call(value.py(), (value,)))?;
+    Ok(Some(lock.unbind()))
 }
 
 pub(crate) fn wrong(option: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {

@@ -75,6 +75,7 @@ fn start(py: Python<'_>, worker: &Bound<'_, Worker>) -> PyResult<()> {
 pub(crate) fn start_thread(py: Python<'_>, runner: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     // On this thread and not on the new one, which the end of the interpreter may unwind wherever it runs Python code.
     guard::install(py);
+    shim::open_what_asyncio_brings(py);
     unraisable::install(py)?;
     let roomy = Roomy::set(py)?;
     shim::START_WORKER.call(py, (runner, name))?;

@@ -1,4 +1,7 @@
-//! The doors to the Python half: modules of the package, imported when first needed.
+//! The doors to the Python half: functions and classes of modules, looked up once, and when their modules are imported.
+//!
+//! An import may fail (no file descriptor is left, `sys.meta_path` is gone at the end of the interpreter), a kill may land in
+//! it, and it may take long. So what workers, killers, timers, waits and ends go through is open before any of them is there.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -7,18 +10,40 @@ use pyo3::types::{PyTuple, PyType};
 use super::held;
 use crate::interrupt::call;
 
-/// A function of the package, looked up once.
+/// When a door is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// When rjobs is imported: of modules that it brings with it anyway.
+    Import,
+    /// With the first manager.
+    Manager,
+    /// By who submits a coroutine function, before the job is accepted.
+    Coroutine,
+    /// By who submits what is known to have an event loop of its own; and with a manager or a worker once asyncio is there.
+    /// Else, for a call that turns out to return a coroutine, on the worker: there a failure is the job's.
+    OwnLoop,
+    /// By who asks for `retry=` or `every`.
+    Again,
+    /// By who makes a group.
+    Map,
+    /// By whoever asks for what is behind it, which is the user's own code, and gets what goes wrong.
+    Asked,
+}
+
+/// A function or a class of a module, looked up once.
 pub(crate) struct Door {
     module: &'static str,
     name: &'static str,
+    opened: Opened,
     found: PyOnceLock<Py<PyAny>>,
 }
 
 impl Door {
-    pub(crate) const fn new(module: &'static str, name: &'static str) -> Self {
+    const fn new(module: &'static str, name: &'static str, opened: Opened) -> Self {
         Self {
             module,
             name,
+            opened,
             found: PyOnceLock::new(),
         }
     }
@@ -57,67 +82,121 @@ impl Door {
     }
 }
 
-pub(crate) static START_WORKER: Door = Door::new("rjobs._threads", "start_worker");
-pub(crate) static PREPARE_SHELL: Door = Door::new("rjobs._shell", "prepare");
-pub(crate) static RUN_COROUTINE: Door = Door::new("rjobs._coroutines", "run_coroutine");
-pub(crate) static RUN_LOOP: Door = Door::new("rjobs._loop", "run");
-pub(crate) static TIDY: Door = Door::new("rjobs._loop", "tidy");
-pub(crate) static AWAITED: Door = Door::new("rjobs._loop", "awaited");
-pub(crate) static THROWN: Door = Door::new("rjobs._loop", "thrown");
-pub(crate) static IN_PLACE_OF: Door = Door::new("rjobs._loop", "in_place_of");
-pub(crate) static CANCELLED: Door = Door::new("asyncio.exceptions", "CancelledError");
-pub(crate) static METHOD: Door = Door::new("types", "MethodType");
-pub(crate) static PARTIAL: Door = Door::new("functools", "partial");
-pub(crate) static PREPARE_CODE: Door = Door::new("rjobs._code", "prepare");
-pub(crate) static TRIM: Door = Door::new("rjobs._near", "trim");
-pub(crate) static COROUTINE: Door = Door::new("types", "CoroutineType");
-pub(crate) static GENERATOR: Door = Door::new("types", "GeneratorType");
-pub(crate) static ASYNC_GENERATOR: Door = Door::new("types", "AsyncGeneratorType");
-pub(crate) static RUN_ASYNC_GENERATOR: Door = Door::new("rjobs._values", "run_async_generator");
-pub(crate) static ASYNC_VALUES: Door = Door::new("rjobs._values", "AsyncValues");
-pub(crate) static IS_MADE_BY: Door = Door::new("rjobs._near", "is_made_by");
-pub(crate) static IS_IN_LOOP: Door = Door::new("rjobs._near", "is_in_loop");
-pub(crate) static HOOK_STREAMS: Door = Door::new("rjobs._capture", "hook_streams");
-pub(crate) static INSTALL_CAPTURE: Door = Door::new("rjobs._capture", "install");
-pub(crate) static INSTALL_LIFECYCLE: Door = Door::new("rjobs._lifecycle", "install");
-pub(crate) static MAKE_FUTURE: Door = Door::new("rjobs._future", "make_future");
-pub(crate) static AWAIT_JOB: Door = Door::new("rjobs._future", "await_job");
-pub(crate) static TO_DICT: Door = Door::new("rjobs._record", "to_dict");
-pub(crate) static STACK: Door = Door::new("rjobs._stack", "stack");
-pub(crate) static WAITED: Door = Door::new("rjobs._record", "Waited");
-pub(crate) static STATUS: Door = Door::new("rjobs._display", "status");
-pub(crate) static STATUS_NEW: Door = Door::new("rjobs._display", "status_new");
-pub(crate) static LOG_ERROR: Door = Door::new("rjobs._record", "log_error");
-pub(crate) static FOLLOW: Door = Door::new("rjobs.notebook.following", "show_follow");
-pub(crate) static DEBUG: Door = Door::new("rjobs._debug", "debug");
-pub(crate) static NEWS_LIVE: Door = Door::new("rjobs._news", "live");
-pub(crate) static JOB_HTML: Door = Door::new("rjobs._display", "job_html");
-pub(crate) static JOB_TEXT: Door = Door::new("rjobs._display", "job_text");
-pub(crate) static MANAGER_HTML: Door = Door::new("rjobs._display", "manager_html");
-pub(crate) static PANEL: Door = Door::new("rjobs._panel", "open_panel");
-pub(crate) static MANAGER_TEXT: Door = Door::new("rjobs._display", "manager_text");
-pub(crate) static FORMAT_EXCEPTION: Door = Door::new("rjobs._display", "format_exception");
-pub(crate) static INDEX: Door = Door::new("operator", "index");
-pub(crate) static IS_RETRY_POLICY: Door = Door::new("rjobs._retry", "is_policy");
-pub(crate) static BACKOFF: Door = Door::new("rjobs._retry", "backoff");
-pub(crate) static TRIES: Door = Door::new("rjobs._retry", "tries");
-pub(crate) static FAILED_RUN: Door = Door::new("rjobs._retry", "failed_run");
-pub(crate) static MAKE_LOCK: Door = Door::new("rjobs._locks", "make_lock");
-pub(crate) static UNDER_LOCK: Door = Door::new("rjobs._locks", "UnderLock");
-pub(crate) static CLAIM: Door = Door::new("rjobs._cache", "claim");
-pub(crate) static PRINT: Door = Door::new("builtins", "print");
-pub(crate) static STACK_SIZE: Door = Door::new("threading", "stack_size");
-pub(crate) static NOTHING: Door = Door::new("rjobs._near", "nothing");
-pub(crate) static IS_DAEMON: Door = Door::new("rjobs._lifecycle", "is_daemon");
-pub(crate) static MAIN_THREAD: Door = Door::new("threading", "main_thread");
-pub(crate) static EXCEPTION_IN_CALLBACK: Door = Door::new("rjobs._near", "exception_in_callback");
-pub(crate) static MAP_RUN: Door = Door::new("rjobs._map_loop", "run");
-pub(crate) static MAP_RUN_STAR: Door = Door::new("rjobs._map_loop", "run_star");
-pub(crate) static MAP_RUN_ASYNC: Door = Door::new("rjobs._map_loop", "run_async");
-pub(crate) static MAP_RUN_ASYNC_STAR: Door = Door::new("rjobs._map_loop", "run_async_star");
-pub(crate) static MAP_IS_ASYNC: Door = Door::new("rjobs._map_loop", "is_async");
-pub(crate) static MAP_PULL: Door = Door::new("rjobs._map_loop", "pull");
-pub(crate) static MAP_TRIM: Door = Door::new("rjobs._map_loop", "trim");
-pub(crate) static GROUP_TEXT: Door = Door::new("rjobs._map_loop", "describe");
-pub(crate) static CHAIN: Door = Door::new("itertools", "chain");
-pub(crate) static ZIP: Door = Door::new("builtins", "zip");
+/// Open all doors that are opened at this time. An error says that one could not be, and nothing depends on it yet.
+pub(crate) fn open(py: Python<'_>, when: Opened) -> PyResult<()> {
+    for door in ALL.iter().filter(|door| door.opened == when) {
+        door.get(py)?;
+    }
+    Ok(())
+}
+
+/// Open those of event loops of jobs' own, if that costs next to nothing: asyncio is there already.
+pub(crate) fn open_what_asyncio_brings(py: Python<'_>) {
+    if RUN_ASYNC_GENERATOR.found.get(py).is_some() {
+        return;
+    }
+    let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
+    if modules.is_ok_and(|modules| modules.contains("asyncio").unwrap_or(false)) {
+        // Where it cannot be had now, the job that needs it says so.
+        let _ = open(py, Opened::OwnLoop);
+    }
+}
+
+/// For the tests: each door as its module, its name, when it is opened, and whether it is open.
+#[pyfunction]
+pub(crate) fn _doors(py: Python<'_>) -> Vec<(&'static str, &'static str, String, bool)> {
+    let tell = |door: &&Door| {
+        let when = format!("{:?}", door.opened).to_lowercase();
+        (door.module, door.name, when, door.found.get(py).is_some())
+    };
+    ALL.iter().map(tell).collect()
+}
+
+macro_rules! doors {
+    ($($opened:ident { $($name:ident = $module:literal, $attribute:literal;)* })*) => {
+        $($(pub(crate) static $name: Door = Door::new($module, $attribute, Opened::$opened);)*)*
+        static ALL: &[&Door] = &[$($(&$name),*),*];
+    };
+}
+
+doors! {
+    Import {
+        METHOD = "types", "MethodType";
+        PARTIAL = "functools", "partial";
+        COROUTINE = "types", "CoroutineType";
+        GENERATOR = "types", "GeneratorType";
+        ASYNC_GENERATOR = "types", "AsyncGeneratorType";
+        INDEX = "operator", "index";
+        PRINT = "builtins", "print";
+        CHAIN = "itertools", "chain";
+        ZIP = "builtins", "zip";
+        STACK_SIZE = "threading", "stack_size";
+        MAIN_THREAD = "threading", "main_thread";
+    }
+    Manager {
+        START_WORKER = "rjobs._threads", "start_worker";
+        TRIM = "rjobs._near", "trim";
+        NOTHING = "rjobs._near", "nothing";
+        EXCEPTION_IN_CALLBACK = "rjobs._near", "exception_in_callback";
+        IS_MADE_BY = "rjobs._near", "is_made_by";
+        IS_IN_LOOP = "rjobs._near", "is_in_loop";
+        HOOK_STREAMS = "rjobs._capture", "hook_streams";
+        INSTALL_CAPTURE = "rjobs._capture", "install";
+        INSTALL_LIFECYCLE = "rjobs._lifecycle", "install";
+        IS_DAEMON = "rjobs._lifecycle", "is_daemon";
+        WAITED = "rjobs._record", "Waited";
+        LOG_ERROR = "rjobs._record", "log_error";
+        TO_DICT = "rjobs._record", "to_dict";
+        CANCELLED_ERROR = "concurrent.futures", "CancelledError";
+    }
+    Coroutine {
+        RUN_LOOP = "rjobs._loop", "run";
+        TIDY = "rjobs._loop", "tidy";
+        AWAITED = "rjobs._loop", "awaited";
+        THROWN = "rjobs._loop", "thrown";
+        IN_PLACE_OF = "rjobs._loop", "in_place_of";
+        CANCELLED = "asyncio.exceptions", "CancelledError";
+    }
+    OwnLoop {
+        RUN_COROUTINE = "rjobs._coroutines", "run_coroutine";
+        RUN_ASYNC_GENERATOR = "rjobs._values", "run_async_generator";
+    }
+    Again {
+        BACKOFF = "rjobs._retry", "backoff";
+        TRIES = "rjobs._retry", "tries";
+        FAILED_RUN = "rjobs._retry", "failed_run";
+        IS_RETRY_POLICY = "rjobs._retry", "is_policy";
+    }
+    Map {
+        MAP_RUN = "rjobs._map_loop", "run";
+        MAP_RUN_STAR = "rjobs._map_loop", "run_star";
+        MAP_RUN_ASYNC = "rjobs._map_loop", "run_async";
+        MAP_RUN_ASYNC_STAR = "rjobs._map_loop", "run_async_star";
+        MAP_IS_ASYNC = "rjobs._map_loop", "is_async";
+        MAP_PULL = "rjobs._map_loop", "pull";
+        MAP_TRIM = "rjobs._map_loop", "trim";
+        GROUP_TEXT = "rjobs._map_loop", "describe";
+    }
+    Asked {
+        PREPARE_SHELL = "rjobs._shell", "prepare";
+        PREPARE_CODE = "rjobs._code", "prepare";
+        ASYNC_VALUES = "rjobs._values", "AsyncValues";
+        MAKE_FUTURE = "rjobs._future", "make_future";
+        AWAIT_JOB = "rjobs._future", "await_job";
+        STACK = "rjobs._stack", "stack";
+        STATUS = "rjobs._display", "status";
+        STATUS_NEW = "rjobs._display", "status_new";
+        FOLLOW = "rjobs.notebook.following", "show_follow";
+        DEBUG = "rjobs._debug", "debug";
+        NEWS_LIVE = "rjobs._news", "live";
+        JOB_HTML = "rjobs._display", "job_html";
+        JOB_TEXT = "rjobs._display", "job_text";
+        MANAGER_HTML = "rjobs._display", "manager_html";
+        PANEL = "rjobs._panel", "open_panel";
+        MANAGER_TEXT = "rjobs._display", "manager_text";
+        FORMAT_EXCEPTION = "rjobs._display", "format_exception";
+        MAKE_LOCK = "rjobs._locks", "make_lock";
+        UNDER_LOCK = "rjobs._locks", "UnderLock";
+        CLAIM = "rjobs._cache", "claim";
+    }
+}

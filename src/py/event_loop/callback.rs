@@ -24,10 +24,12 @@ pub(crate) struct Callback {
 impl Drop for Callback {
     fn drop(&mut self) {
         // What a function refers to may have finalizers.
-        Python::attach(|py| {
+        let released = Python::try_attach(|py| {
             let function = std::mem::replace(&mut self.function, py.None());
             call::release(function.into_bound(py));
         });
+        // None: the interpreter is gone.
+        let _ = released;
     }
 }
 

@@ -78,7 +78,8 @@ impl Steps {
         let before = std::mem::replace(&mut *self.stage.lock(), stage);
         // Outside of the lock, and with the guard that dropping Python objects needs here.
         if let Stage::Runs(coroutine) | Stage::Tidies(coroutine, _) = before {
-            Python::attach(|py| call::release(coroutine.into_bound(py)));
+            // None: the interpreter is gone. No panic here, as this is called by a drop.
+            let _ = Python::try_attach(|py| call::release(coroutine.into_bound(py)));
         }
     }
 

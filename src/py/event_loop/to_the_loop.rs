@@ -18,18 +18,6 @@ use crate::py::{errors, held, shim};
 /// Send a job to its manager's loop, and start that if it is not there. See `entrance::launch` for what comes back.
 pub(crate) fn launch(job: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
     let (py, house) = (job.py(), &job.get().house);
-    // Here and not on the loop's thread, which should import nothing: it may be the last moment of the interpreter.
-    for door in [
-        &shim::RUN_LOOP,
-        &shim::TIDY,
-        &shim::AWAITED,
-        &shim::THROWN,
-        &shim::IN_PLACE_OF,
-        &shim::CANCELLED,
-        &shim::COROUTINE,
-    ] {
-        door.get(py)?;
-    }
     if !job.get().is_aside() {
         if !house.entrance.enter() {
             return Err(errors::closed());
@@ -99,8 +87,9 @@ pub(crate) fn would_wait_for_itself(job: &Job) -> bool {
     job.house.room.is_this_thread() && job.errand().is_some() && !job.is_over()
 }
 
-/// `CO_COROUTINE` of `inspect`.
+/// `CO_COROUTINE` and `CO_ASYNC_GENERATOR` of `inspect`.
 const CO_COROUTINE: i32 = 0x80;
+const CO_ASYNC_GENERATOR: i32 = 0x200;
 /// How many wrappers are looked through.
 const DEEPEST: usize = 100;
 
@@ -108,14 +97,35 @@ const DEEPEST: usize = 100;
 /// `__call__` is one, and what `inspect.markcoroutinefunction` has marked. Not what only returns a coroutine, and no asynchronous
 /// generator function.
 pub(crate) fn is_coroutine_function(callable: &Bound<'_, PyAny>) -> bool {
+    function_of(callable)
+        .is_some_and(|function| has_flag(&function, CO_COROUTINE) || is_marked(&function))
+}
+
+/// Whether a call of it, or code, is known to need an event loop of its own: an asynchronous generator function, top-level
+/// `await`.
+pub(crate) fn has_own_loop(callable: &Bound<'_, PyAny>, code: Option<&Bound<'_, PyAny>>) -> bool {
+    let Some(code) = code else {
+        return function_of(callable)
+            .is_some_and(|function| has_flag(&function, CO_ASYNC_GENERATOR));
+    };
+    let flags = code
+        .getattr_opt(pyo3::intern!(code.py(), "co_flags"))
+        .ok()
+        .flatten()
+        .and_then(|flags| flags.extract::<i32>().ok());
+    flags.is_some_and(|flags| flags & (CO_COROUTINE | CO_ASYNC_GENERATOR) != 0)
+}
+
+/// The Python function that a call of `callable` calls, through methods, partials and objects that are called.
+fn function_of<'py>(callable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyFunction>> {
     let py = callable.py();
     let mut callable = callable.clone();
     for _ in 0..DEEPEST {
         if let Ok(function) = callable.cast_exact::<PyFunction>() {
-            return has_flag(function) || is_marked(function);
+            return Some(function.clone());
         }
         if callable.is_exact_instance_of::<PyCFunction>() || callable.is_instance_of::<PyType>() {
-            return false;
+            return None;
         }
         let inner = if is_a(&callable, &shim::METHOD) {
             callable.getattr(pyo3::intern!(py, "__func__"))
@@ -123,18 +133,12 @@ pub(crate) fn is_coroutine_function(callable: &Bound<'_, PyAny>) -> bool {
             callable.getattr(pyo3::intern!(py, "func"))
         } else {
             // What is called is looked up in the class, whatever the object itself has.
-            return callable
-                .get_type()
-                .getattr(pyo3::intern!(py, "__call__"))
-                .is_ok_and(|call| {
-                    call.cast_exact::<PyFunction>()
-                        .is_ok_and(|call| has_flag(call) || is_marked(call))
-                });
+            let call = callable.get_type().getattr(pyo3::intern!(py, "__call__"));
+            return call.ok()?.cast_into_exact::<PyFunction>().ok();
         };
-        let Ok(inner) = inner else { return false };
-        callable = inner;
+        callable = inner.ok()?;
     }
-    false
+    None
 }
 
 fn is_a(object: &Bound<'_, PyAny>, class: &shim::Door) -> bool {
@@ -144,8 +148,8 @@ fn is_a(object: &Bound<'_, PyAny>, class: &shim::Door) -> bool {
         .unwrap_or(false)
 }
 
-fn has_flag(function: &Bound<'_, PyFunction>) -> bool {
-    codes::flags(function) & CO_COROUTINE != 0
+fn has_flag(function: &Bound<'_, PyFunction>, flag: i32) -> bool {
+    codes::flags(function) & flag != 0
 }
 
 /// 3.12 and later.

@@ -11,8 +11,9 @@ use pyo3::types::{PyList, PyTuple, PyWeakrefReference};
 use super::super::entrance::Owner;
 use super::super::job::Job;
 use super::super::options::{More, Options};
+use super::super::shim::{self, Opened};
 use super::super::work::{Kind, Label, Work};
-use super::super::{errors, shim};
+use super::super::{errors, held};
 use super::blocks::Cursor;
 use super::face::JobGroup;
 use super::map::{Manner, Plan};
@@ -125,18 +126,10 @@ impl Group {
         way: Way,
         manner: &Manner,
     ) -> PyResult<Self> {
-        let is_async = shim::MAP_IS_ASYNC.call(py, (function,))?.is_truthy()?;
         // Now, so that no worker has to import.
-        for near in [
-            &shim::MAP_RUN,
-            &shim::MAP_RUN_STAR,
-            &shim::MAP_RUN_ASYNC,
-            &shim::MAP_RUN_ASYNC_STAR,
-            &shim::MAP_PULL,
-            &shim::MAP_TRIM,
-        ] {
-            near.get(py)?;
-        }
+        shim::open(py, Opened::Map)?;
+        // Held, as it may import asyncio.
+        let is_async = held::held(py, || shim::MAP_IS_ASYNC.call(py, (function,)))?.is_truthy()?;
         let rule = match (manner.buffersize, total) {
             (Some(size), _) => Rule::Buffer(size),
             (None, Some(_)) => Rule::Free,
