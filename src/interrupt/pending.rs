@@ -10,7 +10,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyInterruptedError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -21,6 +21,9 @@ use super::call;
 /// The first so many words of the state are looked at. It has more in all versions.
 const WORDS: usize = 36;
 
+/// How often what was sent is made to arrive, where something else does in its place. More than there are signals at a time.
+const ARRIVALS: usize = 100;
+
 /// Where things are in a thread's state, in words.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
@@ -30,36 +33,68 @@ struct Layout {
     bell: Option<(usize, usize)>,
 }
 
+static LAYOUT: PyOnceLock<Option<Layout>> = PyOnceLock::new();
+static NOTHING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
 #[inline]
 fn layout(py: Python<'_>) -> Option<Layout> {
-    static LAYOUT: PyOnceLock<Option<Layout>> = PyOnceLock::new();
-    *LAYOUT.get_or_init(py, || {
-        nothing(py)?;
-        let ident = super::strike::long(super::thread::ident());
-        // SAFETY: attached, so the calling thread has a state, which is larger than what is read of it. No bytecode runs
-        // between sending the exception and taking it back. An exception that somebody else sent would be lost, but this
-        // runs once, while rjobs is imported.
-        unsafe {
-            let state = ffi::PyThreadState_Get().cast::<usize>();
-            let marker = ffi::PyExc_InterruptedError;
-            let read = |word: usize| state.add(word).read_volatile();
-            let before: [usize; WORDS] = std::array::from_fn(read);
-            ffi::PyThreadState_SetAsyncExc(ident, marker);
-            let mut found = (0..WORDS)
-                .filter(|word| read(*word) == marker as usize && before[*word] != marker as usize);
-            let place = found.next().filter(|_| found.next().is_none());
-            let mut rung = (0..WORDS).filter_map(|word| {
-                let bits = read(word) ^ before[word];
-                (Some(word) != place && bits != 0).then_some((word, bits))
-            });
-            let bell = rung
-                .next()
-                .filter(|(_, bits)| bits.is_power_of_two() && rung.next().is_none());
-            drop(arrive(py));
-            let exception = place.filter(|place| read(*place) == 0)?;
-            Some(Layout { exception, bell })
+    *LAYOUT.get(py)?
+}
+
+/// Look for the place, if nobody has. While rjobs is imported, and where a thread may be interrupted by nobody else, since that would
+/// be lost. Raises what a signal's handler raised meanwhile (Ctrl-C).
+pub(crate) fn find(py: Python<'_>) -> PyResult<()> {
+    if LAYOUT.get(py).is_some() {
+        return Ok(());
+    }
+    // Before anything is sent, or that would arrive in the import.
+    let nothing = py.import("rjobs._near")?.getattr("nothing")?;
+    let _ = NOTHING.set(py, nothing.unbind());
+    let (layout, raised) = probe(py);
+    let _ = LAYOUT.set(py, layout);
+    raised.map_or(Ok(()), |error| Err(PyErr::from_value(error.into_any())))
+}
+
+fn probe(py: Python<'_>) -> (Option<Layout>, Option<Bound<'_, PyBaseException>>) {
+    let ident = super::strike::long(super::thread::ident());
+    let mut raised = None;
+    // SAFETY: attached, so the calling thread has a state, which is larger than what is read of it. No bytecode runs
+    // between sending the exception and taking it back. An exception that somebody else sent would be lost, but this
+    // runs once, while rjobs is imported.
+    unsafe {
+        let state = ffi::PyThreadState_Get().cast::<usize>();
+        let marker = ffi::PyExc_InterruptedError;
+        let read = |word: usize| state.add(word).read_volatile();
+        let before: [usize; WORDS] = std::array::from_fn(read);
+        ffi::PyThreadState_SetAsyncExc(ident, marker);
+        let mut found = (0..WORDS)
+            .filter(|word| read(*word) == marker as usize && before[*word] != marker as usize);
+        let place = found.next().filter(|_| found.next().is_none());
+        let mut rung = (0..WORDS).filter_map(|word| {
+            let bits = read(word) ^ before[word];
+            (Some(word) != place && bits != 0).then_some((word, bits))
+        });
+        let bell = rung
+            .next()
+            .filter(|(_, bits)| bits.is_power_of_two() && rung.next().is_none());
+        if cfg!(Py_3_13) {
+            ffi::PyThreadState_SetAsyncExc(ident, std::ptr::null_mut());
+        } else {
+            // What the handler of a signal raises comes first, and what was sent has not arrived then.
+            for _ in 0..ARRIVALS {
+                match arrive(py) {
+                    Some(error) if !error.is_instance_of::<PyInterruptedError>() => {
+                        raised = Some(error);
+                    }
+                    _ => break,
+                }
+            }
         }
-    })
+        let layout = place
+            .filter(|place| read(*place) == 0)
+            .map(|exception| Layout { exception, bell });
+        (layout, raised)
+    }
 }
 
 /// Whether `set` can do its work.
@@ -91,22 +126,46 @@ pub(super) unsafe fn set(state: *mut ffi::PyThreadState, class: &Bound<'_, PyTyp
     true
 }
 
-/// Look for the place, if nobody has. Where a thread may be interrupted by nobody else, since that would be lost.
-pub(crate) fn find(py: Python<'_>) {
-    layout(py);
-}
-
 /// Let what is pending for the calling thread arrive, in a function that does nothing.
+///
+/// No tracer or profiler is told: up to 3.11 it would see the function's end without its beginning, and take the end for that of the
+/// function which it believes to be in.
 pub(super) fn arrive(py: Python<'_>) -> Option<Bound<'_, PyBaseException>> {
-    call::call(nothing(py)?, &PyTuple::empty(py), None).err()
+    let nothing = nothing(py)?;
+    let _untraced = Untraced::new(py);
+    call::call(nothing, &PyTuple::empty(py), None).err()
 }
 
-/// The function; None where it could not be made. It is before anything is sent, or that would arrive in the making.
+/// While it lives nobody is told what the calling thread does: `sys.settrace`, `sys.setprofile` and `sys.monitoring`.
+struct Untraced(*mut ffi::PyThreadState);
+
+impl Untraced {
+    fn new(_py: Python<'_>) -> Self {
+        // SAFETY: attached, as the token shows, so there is a state.
+        unsafe {
+            let state = ffi::PyThreadState_Get();
+            ffi::PyThreadState_EnterTracing(state);
+            Self(state)
+        }
+    }
+}
+
+impl Drop for Untraced {
+    fn drop(&mut self) {
+        // SAFETY: on the same thread, attached: what ran in between has come back.
+        unsafe { ffi::PyThreadState_LeaveTracing(self.0) };
+    }
+}
+
+/// The same, raised here.
+pub(crate) fn land(py: Python<'_>) -> PyResult<()> {
+    arrive(py).map_or(Ok(()), |error| Err(PyErr::from_value(error.into_any())))
+}
+
+/// The function, which is kept for as long as the process. So it is one of the package: what is evaluated without a namespace is in that of
+/// `__main__`, and would keep the program's variables from ever being finalized, and its files from being flushed.
 pub(super) fn nothing(py: Python<'_>) -> Option<&Bound<'_, PyAny>> {
-    static NOTHING: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
-    let made = || Some(py.eval(c"lambda: None", None, None).ok()?.unbind());
-    let nothing = NOTHING.get_or_init(py, made);
-    nothing.as_ref().map(|nothing| nothing.bind(py))
+    Some(NOTHING.get(py)?.bind(py))
 }
 
 /// Whether one is pending for the thread of this state; None where that cannot be told.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{current, kill, shim};
-use crate::interrupt::call;
+use super::{current, kill};
 use crate::interrupt::slot::Slot;
+use crate::interrupt::{call, pending};
 
 /// Run `act` with strikes at the current job held off: one that was sent before arrives before `act`, one that comes
 /// meanwhile arrives after it.
@@ -17,7 +17,7 @@ pub(crate) fn held<R>(py: Python<'_>, act: impl FnOnce() -> PyResult<R>) -> PyRe
     };
     slot.hold();
     // Any bytecode lets what was sent before arrive.
-    let result = shim::NOTHING.call(py, ()).and_then(|_| act());
+    let result = pending::land(py).and_then(|()| act());
     let_go(py, &slot);
     result
 }
@@ -37,7 +37,7 @@ pub(crate) fn undisturbed<R>(py: Python<'_>, act: impl FnOnce() -> R) -> R {
         return act();
     };
     slot.hold();
-    let sent = shim::NOTHING.call(py, ()).err();
+    let sent = pending::land(py).err();
     let result = act();
     let_go(py, &slot);
     if let (Some(error), Some(job)) = (sent, slot.job()) {

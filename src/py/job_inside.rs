@@ -13,10 +13,11 @@ use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::kill;
 use super::wait::{Patience, Timeout, block};
-use super::{current, desk, held, shim};
+use super::{current, desk, held};
 use crate::command::Wish;
 use crate::core::latch::Latch;
 use crate::core::state::State;
+use crate::interrupt::pending;
 use crate::interrupt::slot::Slot;
 
 /// What `job.shield()` gives: a `with` block in which kills wait.
@@ -39,10 +40,7 @@ impl Shield {
             None => slot.hold(),
         }
         // What was sent before arrives now, and not in the block.
-        shim::NOTHING
-            .call(py, ())
-            .map(|_| ())
-            .inspect_err(|_| self.let_go(py, slot))
+        pending::land(py).inspect_err(|_| self.let_go(py, slot))
     }
 
     #[pyo3(signature = (*_exception))]
@@ -52,7 +50,7 @@ impl Shield {
         };
         self.let_go(py, slot);
         // What waited arrives now.
-        shim::NOTHING.call(py, ()).map(|_| ())
+        pending::land(py)
     }
 }
 

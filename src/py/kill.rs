@@ -14,7 +14,7 @@ use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
 use super::wait::{Patience, Timeout};
-use super::{current, desk, exit, shim};
+use super::{current, desk, exit};
 use crate::command::Wish;
 use crate::core::pool::Admission;
 use crate::core::state::State;
@@ -23,7 +23,7 @@ use crate::interrupt::guest::strike_thread;
 use crate::interrupt::pursuit::{Next, Pursuit};
 use crate::interrupt::slot::Slot;
 use crate::interrupt::thread;
-use crate::interrupt::{call, guard, wake};
+use crate::interrupt::{call, guard, pending, wake};
 
 /// The class that a kill raises; None stands for `JobKilled`. It is tried here and now: one that cannot be made would end its
 /// job by another error than the one that was asked for.
@@ -140,7 +140,7 @@ pub(crate) fn set_striker(py: Python<'_>, striker: Option<Py<PyAny>>) -> PyResul
         slot.set_striker(striker);
     }
     // Any bytecode lets what was sent before arrive here, and not in the loop.
-    shim::NOTHING.call(py, ()).map(|_| ())
+    pending::land(py)
 }
 
 /// The loop of the current job has come to what its striker was asked for.

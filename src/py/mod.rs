@@ -70,7 +70,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::touch(py);
     shim::open(py, shim::Opened::Import)?;
     // For threads that block before the first job, and are to be ended by `kill_thread`.
-    pending::find(py);
+    pending::find(py)?;
     landing::prepare(py);
     frame::prepare(py)?;
     guard::put_in_force_at_import(py)?;

@@ -12,7 +12,7 @@ use super::wait::{self, Patience};
 use super::{current, held, shim};
 use crate::core::latch::Waiter;
 use crate::core::values::{Given, Taken, Values};
-use crate::interrupt::call;
+use crate::interrupt::{call, pending};
 
 /// Those of one job. A bell is a callable; one that returns False rang for nobody.
 pub(crate) type Stream = Values<Py<PyAny>, Py<PyAny>>;
@@ -199,7 +199,7 @@ fn pause(
     attempt: impl Fn(Option<Instant>) -> Option<()> + Send + Sync,
 ) -> PyResult<()> {
     wait::block(py, Patience::of(None)?, attempt)?;
-    shim::NOTHING.call(py, ()).map(drop)
+    pending::land(py)
 }
 
 /// Somebody follows a job to its end.

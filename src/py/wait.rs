@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::{current, exit, shim};
 use crate::interrupt::slot::Slot;
-use crate::interrupt::thread;
+use crate::interrupt::{pending, thread};
 
 /// How long a wait may go without looking for Ctrl-C, or for a kill of the job that started the thread. Ctrl-C is promised
 /// within 100 ms.
@@ -105,7 +105,7 @@ pub(crate) fn block<R: Send>(
     let is_in_job = bell.is_some() || (!on_main && current::job(py)?.is_some());
     let sliced = on_main || (is_in_job && bell.is_none());
     // Any bytecode will do: an exception that was set for this thread is raised there.
-    let land = || is_in_job.then(|| shim::NOTHING.call(py, ())).transpose();
+    let land = || is_in_job.then(|| pending::land(py)).transpose();
     loop {
         if let Some(bell) = bell {
             // What was sent before is raised here, and what is sent from now on rings.
