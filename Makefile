@@ -15,7 +15,7 @@ setup: ## make .venv/ with everything in it and the release build
 demo: ## set up, then run examples/titles.ipynb in a real kernel and show its cells
 	@$(PYTHON) scripts/envs.py run examples/run.py
 
-test: ## all checks: lints, types, Rust tests, Python tests on every CPython found
+test: ## all checks: lints, types, Rust tests, Python tests on every CPython found (all on the oldest and the newest)
 	@$(PYTHON) scripts/check.py
 
 pytest: ## Python tests on one interpreter; ARGS="-k kill -x" goes to pytest

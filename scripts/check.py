@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 KINDS = ("lint", "types", "rust", "docs", "browser", "pytest")
 # Each test has its own time-out; this one is for a process that hangs when it exits.
 PYTEST_SECONDS = 1200
+# What can differ by version, with code of CPython beneath it. The rest runs on the oldest and the newest interpreter.
+DIFFERS = tuple(
+    f"tests/{folder}" for folder in ("core", "kill", "exit", "composition", "cpython_suite", "ipython_suite", "stress")
+)
 PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts", "docs")
 
 Stage = tuple[str, "Callable[[], None]"]
@@ -109,7 +113,11 @@ def browser(env: envs.Env) -> Iterator[Stage]:
 
 
 def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[Stage]:
-    """The Python tests, on every interpreter found or on this one alone."""
+    """The Python tests: all on the oldest and the newest interpreter found, what can differ on the others.
+
+    Or all on this one alone. `RJOBS_NEWEST=3.15` says that the newest is that, and that its tests run elsewhere.
+    """
+    ends: set[str] = set()
 
     def test(env: envs.Env, output: IO[str] | None) -> None:
         if env != primary:
@@ -118,12 +126,13 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
         elif not this_only:
             # On one interpreter the tests of kernels run with the oldest ipykernel, too.
             oldest.ensure(env.python, env.tag)
-        run_pytest(env, env.tag, *(extra or ["-q"]), output=output)
+        run_pytest(env, env.tag, *(extra or ["-q", *([] if this_only or env.tag in ends else DIFFERS)]), output=output)
 
     if this_only:
         yield f"pytest on {primary.tag}", lambda: test(primary, None)
         return
     found = interpreters.find()
+    ends.update({next(iter(found)), primary.tag, os.environ.get("RJOBS_NEWEST") or next(reversed(found))})
     for tag in interpreters.WANTED:
         if tag not in found:
             print(f"CPython {tag} is not on this machine: its tests are skipped", flush=True)
@@ -179,8 +188,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the project's checks.")
     parser.add_argument("kinds", nargs="*", metavar="kind", help=f"{', '.join(KINDS)}; default: all")
     parser.add_argument("--this", action="store_true", help="tests on this interpreter only")
+    parser.add_argument("--differs", action="store_true", help="of the tests, those that can differ by version")
     parser.add_argument("--quick", action="store_true", help="build without link-time optimisation")
     options = parser.parse_args(own)
+    extra = extra or (["-q", *DIFFERS] if options.differs else [])
     kinds = options.kinds or KINDS
     if unknown := set(kinds).difference(KINDS):
         parser.error(f"no such kind: {', '.join(sorted(unknown))}")
