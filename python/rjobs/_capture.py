@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from rjobs import _streams, _threads, _tqdm
+from rjobs import _figures, _late, _pyplot, _streams, _threads, _tqdm
 from rjobs._rjobs import _current, adopt, call_held, current_job, refuse_input
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def install() -> None:
         _undo.append(_put_back)
         _tqdm.install()
         _undo.append(_tqdm.uninstall)
+        _pyplot.install()
+        _undo.append(_pyplot.uninstall)
     hook_streams()
 
 
@@ -57,6 +59,7 @@ def hook_streams() -> None:
     if _undo:
         _streams.hook_streams()
         _hook_event_loops()
+        _late.look()
 
 
 def _put_back() -> None:
@@ -102,7 +105,10 @@ def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
             # As threading's bootstrap does it, but while the thread still works for the job.
             thread._invoke_excepthook(thread)  # type: ignore[attr-defined]  # noqa: SLF001
         finally:
-            adopt(None)
+            try:
+                _figures.thread_ends(job)
+            finally:
+                adopt(None)
 
     # One that was started before cannot be started again, and says so.
     if thread.ident is None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rjobs import _late
 from rjobs._rjobs import current_job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from collections.abc import Callable
 
     from rjobs._rjobs import ProgressBar
 
@@ -30,54 +29,13 @@ def install() -> None:
     """Hook tqdm, now or when it is imported."""
     if _undo:
         return
-    module = sys.modules.get(_MODULE)
-    if module is not None and hasattr(module, "tqdm"):
-        _hook(module)
-        return
-    finder = _Finder()
-    # First, since the finders behind it find tqdm.
-    sys.meta_path.insert(0, finder)
-    _undo.append(finder.leave)
+    _undo.append(_late.when_imported(_MODULE, "tqdm", _hook))
 
 
 def uninstall() -> None:
     """Take the hook back."""
     while _undo:
         _undo.pop()()
-
-
-class _Finder:
-    """Finds no module, and waits for one: hooks it when it was executed."""
-
-    def leave(self) -> None:
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name != _MODULE:
-            return None
-        self.leave()
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = find(name, path, target) if find is not None else None
-            if spec is not None and spec.loader is not None:
-                _wrap(spec.loader)
-                return spec
-        return None
-
-
-def _wrap(loader: Any) -> None:
-    execute = loader.exec_module
-
-    def exec_module(module: ModuleType) -> None:
-        del loader.exec_module
-        execute(module)
-        if _undo:
-            _hook(module)
-
-    loader.exec_module = exec_module
 
 
 def _hook(std: Any) -> None:

@@ -49,6 +49,8 @@ pub struct Job {
     /// Its end was told of, by `status` or at a prompt.
     pub(crate) reported: AtomicBool,
     pub(crate) stop_requested: AtomicBool,
+    /// It keeps figures (`figures.rs`), or did.
+    pub(crate) has_figures: AtomicBool,
     /// How often the entrance counts it as beside the pool: it waits, or runs on something else than a worker. Twice while who
     /// launched it has not yet said so, and its first run is over.
     aside: AtomicU32,
@@ -83,6 +85,8 @@ pub(crate) struct Extras {
     pub(crate) callbacks: Vec<Py<PyAny>>,
     pub(crate) future: Option<Py<PyAny>>,
     pub(crate) outputs: Option<Py<PyList>>,
+    /// Those that it has open in `matplotlib.pyplot`: `rjobs._figures.Figures`.
+    pub(crate) figures: Option<Py<PyAny>>,
     /// Opened by `stop`.
     pub(crate) stop: Option<Arc<Latch>>,
     /// The jobs that come after this one.
@@ -128,6 +132,7 @@ impl Extras {
     pub(crate) fn is_linked(&self) -> bool {
         self.future.is_some()
             || self.outputs.is_some()
+            || self.figures.is_some()
             || self.cause.is_some()
             || self.policy.is_some()
             || self.stream.is_some()
@@ -158,6 +163,7 @@ impl Job {
             counted: AtomicBool::new(false),
             reported: AtomicBool::new(false),
             stop_requested: AtomicBool::new(false),
+            has_figures: AtomicBool::new(false),
             aside: AtomicU32::new(0),
             group: OnceLock::new(),
             held: Mutex::new(Held {
@@ -346,6 +352,7 @@ impl Job {
             }
             visit.call(&extras.future)?;
             visit.call(&extras.outputs)?;
+            visit.call(&extras.figures)?;
             if let Some(stream) = &extras.stream {
                 stream.try_each(|value| visit.call(value), |bell| visit.call(bell))?;
             }

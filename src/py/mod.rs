@@ -17,6 +17,7 @@ pub(crate) mod errand;
 pub(crate) mod errors;
 pub(crate) mod event_loop;
 pub(crate) mod exit;
+mod figures;
 pub(crate) mod follow;
 mod gates;
 mod generators;

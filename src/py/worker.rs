@@ -17,7 +17,7 @@ use super::job::Job;
 use super::outcome::Outcome;
 use super::runner::Runner;
 use super::work::Work;
-use super::{ending, exit, streams};
+use super::{ending, exit, figures, streams};
 use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
@@ -287,7 +287,9 @@ impl Shift<'_> {
         } else {
             let (callable, args) = (work.callable.bind(py), work.args.bind(py));
             let result = call::call(callable, args, work.kwargs.as_ref().map(|kw| kw.bind(py)));
-            result.and_then(|result| ending::finish(bound, callable, result, &mut running))
+            let result =
+                result.and_then(|result| ending::finish(bound, callable, result, &mut running));
+            figures::run_ends(bound, result)
         };
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);

@@ -158,7 +158,7 @@ def test_whenever_it_is_imported(python, when):
         job = manager.submit(work)
         job.get(10)
         print(job.progress.done, job.progress.total, "3/3" in job.output)
-        assert not [finder for finder in sys.meta_path if "rjobs" in type(finder).__module__]
+        assert "tqdm.std" not in sys.modules["rjobs._late"]._waiting
     """
     code = "\n".join(line[8:] for line in code.splitlines())
     assert python(code).stdout == "3 3 True\n"

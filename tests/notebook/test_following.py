@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import rjobs
-from rjobs.notebook import kept
+from rjobs import _kept as kept
 
 
 @pytest.fixture

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 from IPython.core import displaypub
 from IPython.utils.capture import capture_output
 
-from rjobs import current_job
-from rjobs.notebook import kept
-from rjobs.notebook.kept import JobOutput, outputs_of
+from rjobs import _kept, current_job
+from rjobs._kept import JobOutput, outputs_of
 
 if TYPE_CHECKING:
-    from rjobs import Job
     from rjobs.notebook.patches import Patches
 
 __all__ = ["JobOutput", "install"]
@@ -30,7 +28,7 @@ def install(shell: Any, patches: Patches) -> None:
         if job is None:
             return publish(data, metadata, *args, **kwargs)
         transient, update = kwargs.get("transient"), kwargs.get("update", False)
-        if _keep(job, data, metadata, transient, update=update) and front_end:
+        if _kept.show(job, data, metadata, transient, update=update) and front_end:
             try:
                 return publish(data, metadata, *args, **kwargs)
             except LookupError:
@@ -43,7 +41,7 @@ def install(shell: Any, patches: Patches) -> None:
         job = current_job()
         if job is None:
             return clear_output(*args, **kwargs)
-        kept.clear(job, wait=bool(args[0] if args else kwargs.get("wait", False)))
+        _kept.clear(job, wait=bool(args[0] if args else kwargs.get("wait", False)))
         return None
 
     patches.set(publisher, "publish", publish_or_keep)
@@ -70,14 +68,14 @@ def _guard_captures(patches: Patches) -> None:
         job = current_job()
         if job is None:
             return publish(self, data, metadata, *args, **kwargs)
-        _keep(job, data, metadata, kwargs.get("transient"), update=kwargs.get("update", False))
+        _kept.show(job, data, metadata, kwargs.get("transient"), update=kwargs.get("update", False))
         return None
 
     def clear_shown_or_kept(self: Any, wait: bool = False) -> Any:
         job = current_job()
         if job is None:
             return clear_output(self, wait)
-        kept.clear(job, wait=wait)
+        _kept.clear(job, wait=wait)
         return None
 
     def entered(self: Any) -> Any:
@@ -91,33 +89,16 @@ def _guard_captures(patches: Patches) -> None:
             self.display = True
         captured._outputs = []  # noqa: SLF001 - where IPython itself puts them
         self.rjobs_capture = id(outputs_of(job)), captured._outputs  # noqa: SLF001
-        _captures.append(self.rjobs_capture)
+        _kept.captures.append(self.rjobs_capture)
         return captured
 
     def left(self: Any, *exception: Any) -> Any:
         capture = vars(self).pop("rjobs_capture", None)
         if capture is not None:
-            _captures[:] = [other for other in _captures if other[1] is not capture[1]]
+            _kept.captures[:] = [other for other in _kept.captures if other[1] is not capture[1]]
         return leave(self, *exception)
 
     patches.set(publisher, "publish", publish_or_keep)
     patches.set(publisher, "clear_output", clear_shown_or_kept)
     patches.set(capture, "__enter__", entered)
     patches.set(capture, "__exit__", left)
-
-
-# The captures that jobs have open: whose (the identity of the job's outputs), and the list they fill.
-_captures: list[tuple[int, list[dict[str, Any]]]] = []
-
-
-def _keep(job: Job[Any], data: Any, metadata: Any, transient: Any, *, update: bool) -> bool:
-    """Keep a display; True when the front end has to hear of it as well, since it shows what is updated."""
-    owner = id(outputs_of(job))
-    for other, captured in reversed(_captures):
-        if other == owner:
-            captured.append({"data": data, "metadata": metadata, "transient": transient, "update": update})
-            return False
-    if update:
-        return kept.update(job, data, metadata, transient)
-    kept.keep(job, data, metadata, transient)
-    return False

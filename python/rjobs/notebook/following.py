@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from IPython import display
 
 from rjobs import current_job
+from rjobs._kept import log_of
 from rjobs._traceback import shell
-from rjobs.notebook.kept import log_of
 
 if TYPE_CHECKING:
     from rjobs import Job
+    from rjobs._kept import Event, JobOutput
     from rjobs._rjobs import Follow
-    from rjobs.notebook.kept import Event, JobOutput
 
 __rjobs_internal__ = True
 

@@ -20,7 +20,7 @@ use crate::py::job::Job;
 use crate::py::outcome::Outcome;
 use crate::py::runner::Runner;
 use crate::py::work::Work;
-use crate::py::{ending, exit, held, shim};
+use crate::py::{ending, exit, figures, held, shim};
 
 /// What came of the beginning.
 pub(crate) enum Began<'py> {
@@ -118,6 +118,25 @@ pub(crate) fn within<'py>(
 /// the process ends, as it does when the thread of a worker's job ends there.
 fn leave_the_child() -> ! {
     std::process::exit(0)
+}
+
+/// The figures that the job has open are shown in a last step of it.
+pub(crate) fn end_figures<'py>(
+    py: Python<'py>,
+    errand: &Arc<Errand>,
+    result: Result<Bound<'py, PyAny>, Bound<'py, PyBaseException>>,
+) -> Result<Bound<'py, PyAny>, Bound<'py, PyBaseException>> {
+    let Some(job) = errand.job(py).filter(|job| job.get().has_figures()) else {
+        return result;
+    };
+    let sent = within(py, errand, true, || match figures::run_ends(&job, result) {
+        Ok(value) => Sent::Returned(value),
+        Err(exception) => Sent::Raised(exception),
+    });
+    match sent {
+        Sent::Returned(value) | Sent::Yielded(value) => Ok(value),
+        Sent::Raised(exception) => Err(exception),
+    }
 }
 
 /// A coroutine that ends what the job has left behind; None where there is nothing.

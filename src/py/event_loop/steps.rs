@@ -210,7 +210,8 @@ impl Steps {
                 call::release(left);
                 Err(doom.into_bound(py))
             }
-            None => result.map_err(|exception| steps.meant_by(exception)),
+            None => run::end_figures(py, &steps.errand, result)
+                .map_err(|exception| steps.meant_by(exception)),
         };
         let finished = result.map(Bound::unbind).map_err(Bound::unbind);
         let Some(tidying) = run::tidying(me, &steps.errand) else {

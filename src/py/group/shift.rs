@@ -11,7 +11,7 @@ use super::super::alarm::{Alarm, Deadline};
 use super::super::errors::{JobError, JobKilled, JobTimeout};
 use super::super::job::Job;
 use super::super::worker::Shift;
-use super::super::{exit, shim};
+use super::super::{exit, figures, shim};
 use super::flight::Flight;
 use super::results::{Failure, Raised};
 use super::source::{Batch, Claim};
@@ -108,7 +108,8 @@ impl Shift<'_> {
         if exit::is_ending() || group.is_closed(job) {
             return Went::Home;
         }
-        let most = if job.timeout.is_some() { 1 } else { usize::MAX };
+        let is_single = job.timeout.is_some() || job.has_figures();
+        let most = if is_single { 1 } else { usize::MAX };
         let claim = match group.claim(py, most) {
             Ok(claim) => claim,
             Err(error) => {
@@ -284,7 +285,8 @@ impl Shift<'_> {
             );
             Err(JobError::new_err(message).into_value(py).into_bound(py))
         } else {
-            call::call(work.run, &work.args, None)
+            let result = call::call(work.run, &work.args, None);
+            figures::run_ends(bound, result)
         };
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);

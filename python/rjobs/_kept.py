@@ -1,12 +1,13 @@
-"""What jobs display, kept in order: `job.outputs`, and the places in the text for those who follow."""
+"""What jobs display, kept in order: `job.outputs`, and the places in the text for those who follow.
+
+It needs no IPython: figures are kept without it, too.
+"""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
-
-from IPython.display import publish_display_data
 
 from rjobs._rjobs import call_held
 
@@ -45,6 +46,8 @@ class JobOutput:
 
     def publish(self, *, update: bool = False) -> int:
         """Send it to the front end as it is now; gives the version that was sent."""
+        from IPython.display import publish_display_data  # noqa: PLC0415 - kept without IPython, shown by it
+
         version, data, metadata = self.version, self.data, self.metadata
         publish: Any = publish_display_data
         publish(data, metadata, transient=self.transient, **({"update": True} if update else {}))
@@ -133,6 +136,26 @@ def outputs_of(job: Job[Any]) -> list[JobOutput]:
     return job._outputs_list()  # noqa: SLF001
 
 
+# The captures that jobs have open: whose (the identity of the job's outputs), and the list they fill.
+captures: list[tuple[int, list[dict[str, Any]]]] = []
+
+
+def show(job: Job[Any], data: Any, metadata: Any, transient: Any = None, *, update: bool = False) -> bool:
+    """Take a display of a job, where it is to go: what the job captures, a widget, else what is kept.
+
+    True when the front end has to hear of it as well, since it shows what is updated.
+    """
+    owner = id(outputs_of(job))
+    for other, captured in reversed(captures):
+        if other == owner:
+            captured.append({"data": data, "metadata": metadata, "transient": transient, "update": update})
+            return False
+    if update:
+        return _update(job, data, metadata, transient)
+    keep(job, data, metadata, transient)
+    return False
+
+
 def keep(job: Job[Any], data: Any, metadata: Any, transient: Any) -> None:
     """Keep a display."""
     output = JobOutput(dict(data), dict(metadata or {}), dict(transient or {}))
@@ -151,7 +174,7 @@ def _keep(job: Job[Any], output: JobOutput) -> None:
         log.add(job._output_position(), output)  # noqa: SLF001
 
 
-def update(job: Job[Any], data: Any, metadata: Any, transient: Any) -> bool:
+def _update(job: Job[Any], data: Any, metadata: Any, transient: Any) -> bool:
     """Update displays that are kept; True when the front end is to hear of it from the job, since nobody follows."""
     display_id = (transient or {}).get("display_id")
     kept = [output for output in outputs_of(job)[:] if output.transient.get("display_id") == display_id]
