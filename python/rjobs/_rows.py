@@ -81,14 +81,19 @@ def state_text(job: Job[Any], *, steady: bool = False) -> str:
     """Give the state, or what holds it up. `steady` rounds times, so that they do not change with every look."""
     state = str(read(job, "state", "?"))
     if state == "running" and read(job, "kill_pending", default=False):
-        native = read(job, "in_native_code", default=False)
-        return "kill pending (in native code)" if native else "kill pending"
+        return pending_text(job)
     if state == "queued":
         return _waiting_text(job, steady=steady)
     waiting_for = read(job, "waiting_for", None) if state == "running" else None
     if waiting_for is not None:
         return f"waiting for a {waiting_for}"
     return state.replace("_", " ")
+
+
+def pending_text(job: Job[Any]) -> str:
+    """Say that a kill has not ended the job yet, and what hinders it."""
+    obstacle = read(job, "kill_obstacle", None)
+    return f"kill pending ({obstacle})" if obstacle else "kill pending"
 
 
 def _waiting_text(job: Job[Any], *, steady: bool) -> str:

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rjobs import JobManager
-    from rjobs._rows import Row, View, colour, elapsed_text, error_text, kind, plain_line, read, row, state_text
+    from rjobs._rows import (
+        Row,
+        View,
+        colour,
+        elapsed_text,
+        error_text,
+        kind,
+        pending_text,
+        plain_line,
+        read,
+        row,
+        state_text,
+    )
     from rjobs._table_html import html_of
     from rjobs._table_text import has_colours, text_of
 
@@ -26,6 +38,7 @@ __all__ = [
     "html",
     "html_of",
     "kind",
+    "pending_text",
     "plain_line",
     "read",
     "row",

@@ -61,8 +61,10 @@ pub(super) enum Answer {
     Idle = 0,
     /// The signal was sent.
     Asked = 1,
-    /// The system call was ended, or the thread was elsewhere by then.
-    Answered = 2,
+    /// The system call was ended.
+    Ended = 2,
+    /// The thread was elsewhere by then, or in a call that must not be touched.
+    Elsewhere = 3,
 }
 
 /// All that were ever made, the last one first. It only grows, to as many as there were threads at the same time.

@@ -10,7 +10,8 @@
 //! | its event loop has cancelled it, and half a second later it goes on | cancelled again; the third time each line raises |
 //!
 //! "Has not moved" is told by the innermost frame and its instruction, "cleans up" by the exception that the thread handles.
-//! A job that has not moved for long is in native code: it is looked after ever more rarely, as long as it lives.
+//! A job that has not moved for long is in native code, or in a call that cannot be ended: it is looked after ever more rarely, as
+//! long as it lives.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,9 +20,9 @@ use pyo3::prelude::*;
 
 use super::frozen::frozen;
 use super::sight::{Fate, Spare};
-use super::slot::Slot;
+use super::slot::{Obstacle, Slot};
 use super::strike::Choice;
-use super::wake::{Wake, wake};
+use super::wake::{Wake, is_possible, wake};
 
 /// How long the event loop of a job has to come to its cancellation before its thread is struck.
 const LOOP_TIME: Duration = Duration::from_millis(20);
@@ -47,7 +48,7 @@ const GRACE: Duration = Duration::from_millis(500);
 const FIRST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(250);
 
-/// How long a job has not moved that is said to be in native code.
+/// How long a job has not moved that is said to be in native code, or in a call that cannot be ended.
 const NATIVE: Duration = Duration::from_millis(100);
 
 /// How often it is struck before every line raises.
@@ -218,8 +219,14 @@ impl Pursuit {
 
     fn underway(&mut self, entry: u64) {
         let woken = wake(self.slot.beat(), entry);
-        let is_native = woken != Wake::Asked && self.since.elapsed() > NATIVE;
-        self.slot.note_native(is_native);
+        let obstacle = if woken == Wake::Asked || self.since.elapsed() <= NATIVE {
+            Obstacle::None
+        } else if entry != 0 || !is_possible() {
+            Obstacle::Call
+        } else {
+            Obstacle::Native
+        };
+        self.slot.note_obstacle(obstacle);
     }
 
     fn strike_again(&mut self, py: Python<'_>) {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_ulong;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -36,8 +36,8 @@ pub(crate) struct Slot {
     pub(super) put_off: AtomicBool,
     /// One more than the job that somebody sees the end of.
     pub(super) pursued: AtomicU64,
-    /// The job is in native code that cannot be ended, as far as was seen.
-    pub(super) is_native: AtomicBool,
+    /// Why what was sent does not land: one of `Obstacle`.
+    pub(super) obstacle: AtomicU8,
     /// An exception that was sent is being made, on the thread itself, which may run code.
     pub(super) landing: AtomicBool,
     /// How often finalizers have swallowed what was sent.
@@ -49,6 +49,18 @@ pub(crate) struct Slot {
     /// Rings when a strike was sent.
     pub(super) bell: Arc<Bell>,
     pub(super) aim: Mutex<Aim>,
+}
+
+/// Why a strike that was sent does not land.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Obstacle {
+    /// Nothing is known to hinder it.
+    None = 0,
+    /// The job is in a call that cannot be ended: nothing can wake its thread, or that very call is not to be touched.
+    Call = 1,
+    /// The job is in native code that is no guarded call, and has been for a while.
+    Native = 2,
 }
 
 /// Who a worker thread is.
@@ -97,7 +109,7 @@ impl Slot {
             sends: AtomicU64::new(0),
             put_off: AtomicBool::new(false),
             pursued: AtomicU64::new(0),
-            is_native: AtomicBool::new(false),
+            obstacle: AtomicU8::new(Obstacle::None as u8),
             landing: AtomicBool::new(false),
             swallowed: AtomicU32::new(0),
             storm: Storm::default(),
@@ -144,13 +156,17 @@ impl Slot {
         self.pursued.swap(job + 1, Ordering::AcqRel) != job + 1
     }
 
-    /// The job is in native code that cannot be ended (or is not), as far as was seen.
-    pub(super) fn note_native(&self, is_native: bool) {
-        self.is_native.store(is_native, Ordering::Release);
+    pub(super) fn note_obstacle(&self, obstacle: Obstacle) {
+        self.obstacle.store(obstacle as u8, Ordering::Release);
     }
 
-    pub(crate) fn is_native(&self) -> bool {
-        self.is_native.load(Ordering::Acquire)
+    /// Why what was sent does not land, as far as was seen.
+    pub(crate) fn obstacle(&self) -> Obstacle {
+        match self.obstacle.load(Ordering::Acquire) {
+            known if known == Obstacle::Native as u8 => Obstacle::Native,
+            known if known == Obstacle::Call as u8 => Obstacle::Call,
+            _ => Obstacle::None,
+        }
     }
 
     pub(super) fn footing(&self) -> &Footing {

@@ -22,7 +22,7 @@ use super::call;
 use super::frame::IMPORT;
 use super::frozen::frozen;
 use super::sight::{Position, Spare};
-use super::slot::{Aim, Slot};
+use super::slot::{Aim, Obstacle, Slot};
 use super::{landing, pending};
 
 impl Slot {
@@ -31,7 +31,7 @@ impl Slot {
         self.steps.fetch_add(1, Ordering::Relaxed);
         self.footing.begin();
         self.beat.begin();
-        self.is_native.store(false, Ordering::Relaxed);
+        self.obstacle.store(Obstacle::None as u8, Ordering::Relaxed);
         self.landing.store(false, Ordering::Relaxed);
         self.open.store(true, Ordering::Relaxed);
         let mut aim = self.aim.lock();

@@ -5,6 +5,9 @@
 //! code returns as if the call had failed or timed out, and the guard throws away what it made of that. Everything else goes
 //! on as if nothing had happened: the signal is installed with `SA_RESTART`, so a system call that was not to be ended begins
 //! again by itself.
+//!
+//! What the thread waits in is seen before (`/proc/self/task/N/syscall`). Where that cannot be read (no descriptor is free, the
+//! program has given up the right to, a sandbox does not have it), the handler looks at the registers that it has interrupted.
 
 #[cfg(all(
     target_os = "linux",
@@ -18,6 +21,18 @@ mod linux;
 ))]
 mod registers;
 
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod results;
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod trial;
+
 #[cfg(not(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -30,6 +45,10 @@ mod linux {
         false
     }
 
+    pub(crate) fn reaches_this_thread() -> bool {
+        false
+    }
+
     pub(crate) fn wake(_beat: &'static Beat, _entry: u64) -> Wake {
         Wake::Elsewhere
     }
@@ -37,7 +56,7 @@ mod linux {
     pub(crate) fn uninstall() {}
 }
 
-pub(crate) use linux::{is_possible, uninstall, wake};
+pub(crate) use linux::{is_possible, reaches_this_thread, uninstall, wake};
 
 /// What was found, and done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! The face of a job: number, state, times, and what `IPython`'s background jobs have.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pyo3::prelude::*;
@@ -11,7 +10,7 @@ use super::outcome::Outcome;
 use super::shim;
 use crate::core::clock;
 use crate::core::state::State;
-use crate::interrupt::slot::Slot;
+use crate::interrupt::slot::Obstacle;
 
 const CREATED: (&str, i32) = ("Created", 0);
 const RUNNING: (&str, i32) = ("Running", 1);
@@ -27,6 +26,21 @@ impl Job {
             State::Done => COMPLETED,
             _ => DEAD,
         }
+    }
+
+    /// What hinders the kill that is pending, as far as was seen.
+    fn obstacle(&self) -> Obstacle {
+        if !self.kill_pending() {
+            return Obstacle::None;
+        }
+        if let Some(group) = self.group.get() {
+            return group.is_struck(&self.record).1;
+        }
+        // On an event loop it may be another job that is hindered.
+        let own = self
+            .slot()
+            .filter(|slot| slot.job() == Some(self.record.aim()));
+        own.map_or(Obstacle::None, |slot| slot.obstacle())
     }
 }
 
@@ -300,14 +314,19 @@ impl Job {
     /// a way that could be ended. The kill lands when that code returns.
     #[getter]
     fn in_native_code(&self) -> bool {
-        if let Some(group) = self.group.get() {
-            return self.kill_pending() && group.is_struck(&self.record).1;
+        self.obstacle() == Obstacle::Native
+    }
+
+    /// Why a pending kill cannot land, as far as was seen: `"in native code"` (see `in_native_code`), or `"in a call that cannot be
+    /// ended"`: the job blocks the signal that would wake it, it waits in a call that must not be touched, or the platform can wake
+    /// nobody. None while no kill is pending, or nothing hinders it.
+    #[getter]
+    fn kill_obstacle(&self) -> Option<&'static str> {
+        match self.obstacle() {
+            Obstacle::None => None,
+            Obstacle::Native => Some("in native code"),
+            Obstacle::Call => Some("in a call that cannot be ended"),
         }
-        let is_native = |slot: Arc<Slot>| {
-            // On an event loop it may be another job that is.
-            slot.is_native() && slot.job() == Some(self.record.aim())
-        };
-        self.kill_pending() && self.slot().is_some_and(is_native)
     }
 
     /// A plain dict of what is known of the job, with nothing in it that JSON cannot hold: times as ISO texts, a result

@@ -21,7 +21,7 @@ use crate::core::state::State;
 use crate::core::visits;
 use crate::interrupt::guest::strike_thread;
 use crate::interrupt::pursuit::{Next, Pursuit};
-use crate::interrupt::slot::Slot;
+use crate::interrupt::slot::{Obstacle, Slot};
 use crate::interrupt::thread;
 use crate::interrupt::{call, guard, pending, wake};
 
@@ -117,11 +117,15 @@ pub(crate) fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
     pursue(house, pursuit, time);
 }
 
-/// A worker whose job is in native code and cannot be ended is missing in the pool: have another in its place until then.
+/// A worker whose job is in code that cannot be ended is missing in the pool: have another in its place until then.
 fn replace_worker(py: Python<'_>, house: &Arc<House>, pursuit: &mut Pursuit, is_over: bool) {
     if is_over && pursuit.is_replaced {
         house.pool.one_is_back();
-    } else if !is_over && !pursuit.is_replaced && pursuit.slot().is_native() && !exit::is_ending() {
+    } else if !is_over
+        && !pursuit.is_replaced
+        && pursuit.slot().obstacle() != Obstacle::None
+        && !exit::is_ending()
+    {
         pursuit.is_replaced = true;
         if house.pool.one_is_stuck() == Admission::NeedsWorker
             && let Recruited::No(error) | Recruited::Yes(Err(error)) = recruit(py, house)

@@ -292,10 +292,9 @@ fn acquire(who: Who<'_>, kind: &Kind, own: Object, ask: Ask) -> Object {
         .map(|time| Instant::now() + Duration::from_secs_f64(time));
     let mut result = result;
     loop {
-        let left = deadline.map_or(slice(), |deadline| {
-            deadline
-                .saturating_duration_since(Instant::now())
-                .min(slice())
+        let most = slice();
+        let left = deadline.map_or(most, |deadline| {
+            deadline.saturating_duration_since(Instant::now()).min(most)
         });
         if left.is_zero() {
             return result;

@@ -60,9 +60,9 @@ fn leave(who: Who<'_>, entry: &Entry, result: Object) -> Object {
     result
 }
 
-/// How long one try waits. Where waits cannot be ended from outside it is how late a kill may come.
+/// How long one try of the calling thread waits. Where it cannot be ended from outside it is how late a kill may come.
 fn slice() -> Duration {
-    if super::wake::is_possible() {
+    if super::wake::reaches_this_thread() {
         Duration::from_secs(3600)
     } else {
         Duration::from_millis(20)

@@ -104,10 +104,9 @@ unsafe extern "C-unwind" fn get(
     let deadline = time.map(|time| Instant::now() + Duration::from_secs_f64(time));
     loop {
         let sends = who.sends();
-        let left = deadline.map_or(slice(), |deadline| {
-            deadline
-                .saturating_duration_since(Instant::now())
-                .min(slice())
+        let most = slice();
+        let left = deadline.map_or(most, |deadline| {
+            deadline.saturating_duration_since(Instant::now()).min(most)
         });
         // SAFETY: attached; the new reference is given back.
         let result = unsafe {

@@ -6,30 +6,63 @@ use std::io::Read;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr::null_mut;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use parking_lot::Mutex;
 
-use super::Wake;
 use super::registers::Registers;
+use super::results::{Waiting, result_for, result_for_met};
+use super::{Wake, trial};
 use crate::core::clock;
 use crate::interrupt::beat::{Answer, Beat};
 
-/// The signal that was chosen; 0 for none so far, or where none is free, or where the kernel does not tell what a thread waits in
-/// (gVisor and other sandboxes). Changed and used by one waker at a time.
+/// The signal that was chosen; 0 for none so far, or where none is free. Changed and used by one waker at a time.
 static SIGNAL: Mutex<c_int> = Mutex::new(0);
+
+/// The same, for who only looks.
+static CHOSEN: AtomicI32 = AtomicI32::new(0);
+
+/// The system does not let signals be sent like that.
+static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// In the place of a program counter: the call to be ended was not seen.
+const UNSEEN: usize = 0;
 
 /// How long an answer may take before the request is made again: the signal may have been blocked or thrown away.
 /// Nanoseconds.
 const ANSWER_TICKS: u64 = 100_000_000;
 
-/// Whether system calls can be ended here. Takes no signal yet: the first wake does.
+/// Whether system calls can be ended here. Takes no signal yet: the first wake does; but for a trial, where the kernel does not
+/// tell what a thread waits in.
 pub(crate) fn is_possible() -> bool {
     static POSSIBLE: OnceLock<bool> = OnceLock::new();
     *POSSIBLE.get_or_init(|| {
         // SAFETY: takes nothing, cannot fail.
         let thread = unsafe { libc::gettid() };
-        state_of(thread).is_some() && free().next().is_some()
+        free().next().is_some() && (state_of(thread).is_some() || trial::succeeds())
+    })
+}
+
+/// Whether the signal would come to the calling thread, as far as can be told now: the system lets it be sent, nobody else has
+/// all of them, and the thread does not block it.
+pub(crate) fn reaches_this_thread() -> bool {
+    if !is_possible() || IS_REFUSED.load(Ordering::Relaxed) {
+        return false;
+    }
+    let is_usable = |signal: &c_int| {
+        *signal != 0
+            && handler_of(*signal).is_some_and(|now| {
+                now == our_handler() || now == libc::SIG_DFL || now == libc::SIG_IGN
+            })
+    };
+    let chosen = Some(CHOSEN.load(Ordering::Relaxed)).filter(is_usable);
+    chosen.or_else(|| free().next()).is_some_and(|signal| {
+        let mut mask = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: only asks, with a place for the answer, which is initialized as zeros are a valid one.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), mask.as_mut_ptr()) == 0
+                && libc::sigismember(mask.as_ptr(), signal) == 0
+        }
     })
 }
 
@@ -47,6 +80,7 @@ fn ours(signal: &mut c_int) -> Option<c_int> {
     }
     let taken = free().find(|free| install(*free));
     *signal = taken.unwrap_or(0);
+    CHOSEN.store(*signal, Ordering::Relaxed);
     taken
 }
 
@@ -94,6 +128,7 @@ pub(crate) fn uninstall() {
         }
     }
     *signal = 0;
+    CHOSEN.store(0, Ordering::Relaxed);
 }
 
 /// On the thread that was sent the signal, with all signals blocked: only atomics and registers.
@@ -113,6 +148,7 @@ extern "C" fn handle(_: c_int, info: *mut libc::siginfo_t, context: *mut libc::c
         return;
     }
     let entry = request.entry.load(Ordering::Relaxed);
+    let mut answer = Answer::Elsewhere;
     // SAFETY: gettid cannot fail, and is safe in a handler.
     if beat.current() == entry && beat.thread() == unsafe { libc::gettid() } {
         // SAFETY: the kernel's own record of the interrupted thread, which it will go on from.
@@ -122,22 +158,22 @@ extern "C" fn handle(_: c_int, info: *mut libc::siginfo_t, context: *mut libc::c
             request.sp.load(Ordering::Relaxed),
         );
         let number = request.number.load(Ordering::Relaxed);
-        if registers.were_interrupted_at(pc, sp, number) {
-            registers.return_from(pc, request.result.load(Ordering::Relaxed));
+        let end = if pc == UNSEEN {
+            registers.met().and_then(|met| {
+                let result = result_for_met(&met, beat.waits_for_lock())?;
+                Some((met.pc, result.cast_unsigned()))
+            })
+        } else {
+            let is_it = registers.were_interrupted_at(pc, sp, number);
+            is_it.then(|| (pc, request.result.load(Ordering::Relaxed)))
+        };
+        if let Some((pc, result)) = end {
+            registers.return_from(pc, result);
             beat.has_ended(entry);
+            answer = Answer::Ended;
         }
     }
-    request
-        .answer
-        .store(Answer::Answered as u32, Ordering::Release);
-}
-
-/// Where a thread waits in the kernel.
-struct Waiting {
-    number: i64,
-    arguments: [u64; 6],
-    sp: usize,
-    pc: usize,
+    request.answer.store(answer as u32, Ordering::Release);
 }
 
 /// What the kernel says of a thread: None where it says nothing at all, `Some(None)` where the thread is at work.
@@ -193,35 +229,67 @@ pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
             _ => Wake::Elsewhere,
         };
     }
-    let Some(Some(waiting)) = state_of(thread) else {
-        return Wake::Elsewhere;
-    };
-    let Some(result) = result_for(&waiting, beat.waits_for_lock()) else {
-        return Wake::Untouchable;
+    let end = match state_of(thread) {
+        Some(None) => return Wake::Elsewhere,
+        Some(Some(waiting)) => {
+            match result_for(waiting.number, &waiting.arguments, beat.waits_for_lock()) {
+                Some(result) => Some((waiting, result)),
+                None => return Wake::Untouchable,
+            }
+        }
+        // No descriptor is free, or the program has given up the right to look (`setuid`), or there is no such file: the
+        // handler sees for itself.
+        None => None,
     };
     let Some(signal) = ours(&mut signal) else {
         return Wake::Elsewhere;
     };
-    let number = usize::try_from(waiting.number).unwrap_or(0);
+    // The last request met something that must not be touched, or the signal does not come.
+    let was_in_vain = request.entry.load(Ordering::Relaxed) == entry
+        && match request.answer.load(Ordering::Acquire) {
+            answer if answer == Answer::Elsewhere as u32 => end.is_none(),
+            answer => answer == Answer::Asked as u32,
+        };
+    match ask(signal, beat, entry, end) {
+        false => Wake::Elsewhere,
+        true if was_in_vain => Wake::Untouchable,
+        true => Wake::Asked,
+    }
+}
+
+/// End calls of a thread of our own, the way that needs no look at what it waits in. For a trial, before anything else.
+pub(super) fn wake_unseen(beat: &'static Beat, entry: u64) {
+    if let Some(signal) = ours(&mut SIGNAL.lock()) {
+        ask(signal, beat, entry, None);
+    }
+}
+
+/// Send the request, for the call that was seen and its result, or for whatever call the handler meets. By the one waker.
+fn ask(signal: c_int, beat: &'static Beat, entry: u64, end: Option<(Waiting, isize)>) -> bool {
+    let request = &beat.request;
     // Not one that is half old and half new, should the signal for the last one come now.
     request.answer.store(Answer::Idle as u32, Ordering::Release);
     request.time.store(clock::now(), Ordering::Relaxed);
     request.entry.store(entry, Ordering::Relaxed);
-    request.number.store(number, Ordering::Relaxed);
-    request.pc.store(waiting.pc, Ordering::Relaxed);
-    request.sp.store(waiting.sp, Ordering::Relaxed);
-    request
-        .result
-        .store(result.cast_unsigned(), Ordering::Relaxed);
+    if let Some((waiting, result)) = end {
+        let number = usize::try_from(waiting.number).unwrap_or(0);
+        request.number.store(number, Ordering::Relaxed);
+        request.pc.store(waiting.pc, Ordering::Relaxed);
+        request.sp.store(waiting.sp, Ordering::Relaxed);
+        request
+            .result
+            .store(result.cast_unsigned(), Ordering::Relaxed);
+    } else {
+        request.pc.store(UNSEEN, Ordering::Relaxed);
+    }
     request
         .answer
         .store(Answer::Asked as u32, Ordering::Release);
-    if send(signal, thread, beat) {
-        Wake::Asked
-    } else {
+    let is_sent = send(signal, beat.thread(), beat);
+    if !is_sent {
         request.answer.store(Answer::Idle as u32, Ordering::Release);
-        Wake::Elsewhere
     }
+    is_sent
 }
 
 /// The kernel's `siginfo_t` for a queued signal, on 64 bits.
@@ -239,7 +307,7 @@ struct Queued {
 
 fn send(signal: c_int, thread: i32, beat: &'static Beat) -> bool {
     // SAFETY: a record of 128 bytes as the kernel reads it, and numbers; a thread that is gone makes the call fail.
-    unsafe {
+    let is_sent = unsafe {
         let info = Queued {
             signal,
             error: 0,
@@ -257,63 +325,13 @@ fn send(signal: c_int, thread: i32, beat: &'static Beat) -> bool {
             signal,
             &raw const info,
         ) == 0
+    };
+    if !is_sent {
+        let error = std::io::Error::last_os_error().raw_os_error();
+        IS_REFUSED.store(
+            matches!(error, Some(libc::EPERM | libc::ENOSYS | libc::EACCES)),
+            Ordering::Relaxed,
+        );
     }
-}
-
-/// What a system call returns when it is ended: an end that C libraries expect of that very call, and that can never pass for
-/// success, for data, or for the end of a file. None where there is no such thing.
-fn result_for(waiting: &Waiting, waits_for_lock: bool) -> Option<isize> {
-    const CANCELLED: isize = -(libc::ECANCELED as isize);
-    let number = waiting.number;
-    #[cfg(target_arch = "x86_64")]
-    match number {
-        libc::SYS_poll | libc::SYS_select | libc::SYS_epoll_wait => return Some(0),
-        libc::SYS_open => return Some(CANCELLED),
-        libc::SYS_pause => return Some(-(libc::EINTR as isize)),
-        _ => {}
-    }
-    match number {
-        // As if its time were over.
-        libc::SYS_clock_nanosleep
-        | libc::SYS_nanosleep
-        | libc::SYS_ppoll
-        | libc::SYS_pselect6
-        | libc::SYS_epoll_pwait
-        // As if no child had ended: it stays to be waited for.
-        | libc::SYS_wait4
-        | libc::SYS_waitid => Some(0),
-        // The C library aborts the process for a result that the very call could not have, so only a wait with a time limit,
-        // and only one that is a guard's own: a mutex inside of malloc is not.
-        libc::SYS_futex => {
-            (waits_for_lock && waiting.arguments[3] != 0).then_some(-(libc::ETIMEDOUT as isize))
-        }
-        libc::SYS_rt_sigtimedwait => Some(-(libc::EAGAIN as isize)),
-        // Interrupted before anything was transferred, or the kernel would have returned how much.
-        libc::SYS_read
-        | libc::SYS_readv
-        | libc::SYS_pread64
-        | libc::SYS_preadv
-        | libc::SYS_recvfrom
-        | libc::SYS_recvmsg
-        | libc::SYS_recvmmsg
-        | libc::SYS_write
-        | libc::SYS_writev
-        | libc::SYS_pwrite64
-        | libc::SYS_pwritev
-        | libc::SYS_sendto
-        | libc::SYS_sendmsg
-        | libc::SYS_sendmmsg
-        | libc::SYS_accept
-        | libc::SYS_accept4
-        | libc::SYS_connect
-        | libc::SYS_openat
-        | libc::SYS_flock
-        | libc::SYS_fcntl
-        | libc::SYS_ioctl
-        | libc::SYS_getrandom
-        | libc::SYS_splice
-        | libc::SYS_sendfile
-        | libc::SYS_copy_file_range => Some(CANCELLED),
-        _ => None,
-    }
+    is_sent
 }

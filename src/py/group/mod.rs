@@ -37,7 +37,7 @@ use crate::core::pace::Pace;
 use crate::core::record::Record;
 use crate::core::sync::{Condvar, Mutex};
 use crate::core::window::Window;
-use crate::interrupt::slot::Slot;
+use crate::interrupt::slot::{Obstacle, Slot};
 
 /// How a function is called with an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,15 +146,15 @@ impl Group {
         open.or(inner.slots.first()).map(Arc::clone)
     }
 
-    /// Whether a strike was sent to a worker that it has not ended yet; and whether that is in native code.
-    pub(crate) fn is_struck(&self, record: &Record) -> (bool, bool) {
+    /// Whether a strike was sent to a worker that it has not ended yet; and what hinders that.
+    pub(crate) fn is_struck(&self, record: &Record) -> (bool, Obstacle) {
         let inner = self.inner.lock();
         let struck = inner.slots.iter().filter(|slot| {
             slot.job()
                 .is_some_and(|aim| record.owns(aim) && slot.is_struck(aim))
         });
-        struck.fold((false, false), |(_, native), slot| {
-            (true, native || slot.is_native())
+        struck.fold((false, Obstacle::None), |(_, most), slot| {
+            (true, most.max(slot.obstacle()))
         })
     }
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rjobs._safe_text import block, duration, one_line, overwritten, short, speed
-from rjobs._table import error_text, read
+from rjobs._table import error_text, pending_text, read
 
 if TYPE_CHECKING:
     from rjobs import Job
@@ -70,8 +70,7 @@ def _add_hold(job: Job[Any], row: Row) -> None:
         row["stopping"] = True
     waits = read(job, "waiting_for", None)
     if read(job, "kill_pending", default=False):
-        native = read(job, "in_native_code", default=False)
-        row["detail"] = "kill pending (in native code)" if native else "kill pending"
+        row["detail"] = pending_text(job)
     elif waits is not None:
         row["detail"] = one_line(f"waits for a {waits}", _NAME)
 
