@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from rjobs._binding import bind
+from rjobs._scope import Scope, is_live, mentioned, variables
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, FrameType
 
 # Frames of modules that say so are ours: `trim` cuts them off.
@@ -74,8 +78,8 @@ def split(tree: ast.Module, filename: str, flags: int = 0) -> tuple[CodeType | N
     return statements, expression
 
 
-def compile_source(source: str) -> tuple[CodeType | None, CodeType | None]:
-    """Compile code so that its tracebacks show its lines. Raises SyntaxError."""
+def compile_source(source: str) -> tuple[ast.Module, str, CodeType | None, CodeType | None]:
+    """Give the tree of code, its file, statements and last expression, so that tracebacks show it; or SyntaxError."""
     digest = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     filename = f"<rjobs-{digest}>"
     tree = compile(
@@ -85,7 +89,7 @@ def compile_source(source: str) -> tuple[CodeType | None, CodeType | None]:
         flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
         dont_inherit=True,
     )
-    codes = split(tree, filename)
+    statements, expression = split(tree, filename)
     # No time stamp: linecache.checkcache() leaves such entries alone.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     # Taken out and put in again: the order of a dict is that of insertion. No lock, which a kill could leave locked.
@@ -99,22 +103,24 @@ def compile_source(source: str) -> tuple[CodeType | None, CodeType | None]:
             break
         _sources.pop(oldest, None)
         linecache.cache.pop(oldest, None)
-    return codes
+    return tree, filename, statements, expression
 
 
 def prepare(
     source: str, namespaces: tuple[Any, ...]
-) -> tuple[CodeRunner, CodeType | None, dict[str, Any], Mapping[str, Any]]:
+) -> tuple[Callable[[], Any], CodeType | None, dict[str, Any], Mapping[str, Any]]:
     """Make a runner for ``JobManager.new(source, *namespaces)``, whose caller is one frame up."""
     if len(namespaces) > 2:  # noqa: PLR2004
         msg = f"a job of code takes at most two more arguments, its globals and its locals, not {len(namespaces)}"
         raise ValueError(msg)
-    body, last = compile_source(source)
+    tree, filename, body, last = compile_source(source)
+    is_expression = body is None and last is not None
+    around: dict[str, Any] = {}
     glob: Any
     loc: Any
     if not namespaces:
         frame = sys._getframe(1)  # noqa: SLF001
-        glob, loc = frame.f_globals, _locals(frame)
+        glob, loc, around = _of_frame(frame, source if is_expression else None)
     else:
         glob, loc = namespaces[0], namespaces[-1]
         if not isinstance(glob, dict):
@@ -123,10 +129,30 @@ def prepare(
         if not isinstance(loc, Mapping):
             msg = f"the locals of a job of code must be a mapping, not {type(loc).__qualname__}"
             raise TypeError(msg)
-    return CodeRunner(body, last, glob, loc), last or body, glob, loc
+
+    def find(name: str) -> Any:
+        for names in (loc, around):
+            try:
+                return names[name]
+            except KeyError:
+                continue
+        return glob[name]
+
+    runner: Callable[[], Any] | None = None
+    if is_expression:
+        runner = bind(tree.body, filename, 0, find, (glob, loc, loc), is_async=_is_async(last))
+    return runner or CodeRunner(body, last, glob, loc), last or body, glob, loc
 
 
-def _locals(frame: FrameType) -> Mapping[str, Any]:
-    # Of a function it is a view of variables that come and go: the job gets a copy of them as they are now.
-    is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED
-    return dict(frame.f_locals) if is_function else frame.f_locals
+def _of_frame(frame: FrameType, expression: str | None) -> tuple[dict[str, Any], Mapping[str, Any], dict[str, Any]]:
+    """Give the globals and the locals of code that is made here, and what else it sees."""
+    glob = frame.f_globals
+    around, outermost = variables(frame)
+    if is_live(frame):
+        # The body of a class sees what is around it.
+        return glob, frame.f_locals, around
+    # Those of a function come and go: the job gets a copy of them as they are now.
+    if expression is not None:
+        around = mentioned(around, expression)
+    is_in_function = outermost.f_code.co_flags & inspect.CO_OPTIMIZED
+    return glob, around if is_in_function else Scope(around, glob), {}

@@ -223,7 +223,8 @@ impl JobManager {
     ///
     /// `new(f, x, y, kw={'z': 1})` calls `f(x, y, z=1)`. `new('code')` runs code in the caller's namespaces,
     /// `new('code', glob)` and `new('code', glob, loc)` in others; it may hold statements and top-level `await`, and the
-    /// value of a last expression is the result.
+    /// value of a last expression is the result. An expression sees the values that its names have now, also in a later
+    /// `retry()`; names that are not bound yet, and all names of statements, are looked up when the job runs.
     /// Keyword arguments of the function do not go here, but into `kw`, or to `submit`. What goes here are options:
     ///
     /// - `name` (str), `timeout` (seconds of the run, default none), `daemon` (default True: the exit of the interpreter ends

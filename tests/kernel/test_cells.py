@@ -26,6 +26,17 @@ def test_assignments_land_in_the_notebook(kernel):
     assert kernel("round(area(2), 3), x == math.pi").result == "(12.566, True)"
 
 
+def test_a_loop_of_lines_gives_each_job_its_own_part(kernel):
+    kernel("""import rjobs
+done, chunks = [], rjobs.get_chunks(range(1000), 300)
+def download(chunk): done.append(tuple(chunk))
+for chunk in chunks:
+    %job -q download(chunk)
+""")
+    kernel("jobs.wait(timeout=40)")
+    assert kernel("len(done), sorted(done) == sorted(map(tuple, chunks))").result == "(300, True)"
+
+
 def test_magics_and_commands(kernel):
     assert value(kernel, "%job files = !echo one; echo two") is None
     assert kernel("list(files)").result == "['one', 'two']"

@@ -13,9 +13,13 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rjobs._binding import Bound, bind
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
+
+    from rjobs.notebook.place import Place
 
 # Frames of modules that say so are ours: tracebacks begin below them.
 __rjobs_internal__ = True
@@ -23,19 +27,26 @@ __rjobs_internal__ = True
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Compiled notebook code: the statements, and the last expression, which gives the value."""
+    """Compiled notebook code: the statements, and the last expression, which gives the value.
+
+    A line that sees the values which its names have now is there as what runs it, too.
+    """
 
     statements: CodeType | None
     last: CodeType | None
+    line: Bound | None
 
 
-def compile_cell(shell: Any, code: str, written: str, *, first_line: int = 1) -> Cell | None:
+def compile_cell(place: Place, code: str, written: str, *, is_line: bool = False, first_line: int = 1) -> Cell | None:
     """Compile notebook code (magics, `!commands` and top-level `await` included); None if it has no statement.
+
+    `place` is where the code stands, and with `is_line` its names are bound there.
 
     `written` is the magic as the user wrote it and tells this code from a cell of the same text.
     `first_line` is where the code begins in the user's cell, so that tracebacks point to the right line.
     Raises `SyntaxError`, or what an input transformer raises.
     """
+    shell = place.shell
     lines = code.splitlines()
     blank = next((i for i, line in enumerate(lines) if line.strip()), 0)  # the shell drops these
     source = "\n" * (first_line - 1 + blank) + shell.transform_cell(code)
@@ -46,10 +57,15 @@ def compile_cell(shell: Any, code: str, written: str, *, first_line: int = 1) ->
     if not body:
         return None
     last = body.pop() if isinstance(body[-1], ast.Expr) else None
-    return Cell(
-        _compile(shell, ast.Module(body, module.type_ignores), filename, "exec") if body else None,
-        _compile(shell, ast.Expression(last.value), filename, "eval") if isinstance(last, ast.Expr) else None,
-    )
+    statements = _compile(shell, ast.Module(body, module.type_ignores), filename, "exec") if body else None
+    value = _compile(shell, ast.Expression(last.value), filename, "eval") if isinstance(last, ast.Expr) else None
+    line = None
+    if is_line:
+        is_async = any(code is not None and _is_coroutine(code) for code in (statements, value))
+        flags = shell.compile.flags
+        namespaces = (place.glob, place.loc, place.target)
+        line = bind(module.body, filename, flags, place.find, namespaces, is_async=is_async)
+    return Cell(statements, value, line)
 
 
 def _compile(shell: Any, tree: ast.Module | ast.Expression, filename: str, mode: str) -> CodeType:
@@ -64,18 +80,18 @@ def _compile(shell: Any, tree: ast.Module | ast.Expression, filename: str, mode:
     return code
 
 
-def runner(shell: Any, cell: Cell, out: str | None) -> Callable[[], Any]:
-    """Make what the job calls: it runs the cell in the notebook's namespace and gives the last value.
+def runner(place: Place, cell: Cell, out: str | None) -> Callable[[], Any]:
+    """Make what the job calls: it runs the cell in its namespaces, and gives the last value.
 
     For code with a top-level `await`, and where the value is itself a coroutine, the runner gives a
     coroutine for the worker to run. `out` names a variable that gets the value; it is assigned before
     the job counts as done, so that whoever waited for the job finds it.
     """
-    namespaces = shell.user_global_ns, shell.user_ns
+    namespaces = place.glob, place.loc
 
     def finish(value: Any) -> Any:
         if out is not None:
-            shell.user_ns[out] = value
+            place.target[out] = value
         return value
 
     async def run_coroutine() -> Any:
@@ -97,8 +113,27 @@ def runner(shell: Any, cell: Cell, out: str | None) -> Callable[[], Any]:
         value = None if cell.last is None else eval(cell.last, *namespaces)  # noqa: S307
         return await_value(value) if inspect.iscoroutine(value) else finish(value)
 
+    if cell.line is not None:
+        return _line_runner(cell.line, cell.last, finish)
     codes = [code for code in (cell.statements, cell.last) if code is not None]
     return run_coroutine if any(map(_is_coroutine, codes)) else run
+
+
+def _line_runner(line: Bound, last: CodeType | None, finish: Callable[[Any], Any]) -> Callable[[], Any]:
+    # As in a cell: the value of the code is awaited, but not what an `await` gave.
+    is_awaited = line.is_async and (last is None or _is_coroutine(last))
+
+    async def run_coroutine(value: Any) -> Any:
+        __tracebackhide__ = "__ipython_bottom__"
+        value = await value
+        return finish(await value if line.is_async and inspect.iscoroutine(value) and not is_awaited else value)
+
+    def run() -> Any:
+        __tracebackhide__ = "__ipython_bottom__"
+        value = line()
+        return run_coroutine(value) if inspect.iscoroutine(value) else finish(value)
+
+    return run
 
 
 def _is_coroutine(code: CodeType) -> bool:

@@ -15,6 +15,7 @@ from rjobs.notebook import cells, lookup, shell_line
 from rjobs.notebook.completion import COMMANDS
 from rjobs.notebook.following import follow
 from rjobs.notebook.options import parse
+from rjobs.notebook.place import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,10 @@ class JobMagics:
         Gives the job at once. The code runs in the notebook's namespace as a cell does: statements,
         assignments, `print`, magics, `!commands` and top-level `await`; the value of a last expression
         is the job's result. What it prints or displays is kept by the job.
+
+        A line of expressions and assignments sees the values that its names have now, also in a loop and
+        in a function; what it assigns goes into the notebook. Other statements, and `%%job`, share the
+        notebook's variables while they run.
 
         -n, --name NAME     what the job is called in the table
         -t, --timeout S     end the job after S seconds of running
@@ -83,22 +88,23 @@ class JobMagics:
             "_every": options.every,
         }
         given = self._defaults() | {key: value for key, value in given.items() if value is not None}
+        place = where(self._shell, code)
         command = shell_line.command_of(code)
         if command is not None:
-            started = shell_line.start(self._shell, self._manager(), command, options.out, given)
+            started = shell_line.start(place, self._manager(), command, options.out, given)
             return self._show(started, code, options)
         # In `%%job` the code begins on the second line of the user's cell.
-        compiled = cells.compile_cell(self._shell, code, written, first_line=1 if cell is None else 2)
+        compiled = cells.compile_cell(place, code, written, is_line=cell is None, first_line=1 if cell is None else 2)
         if compiled is None:
             message = "%job needs code to run: %job [options] code, or %%job [options] with the code below it."
             raise UsageError(message)
         private: Any = self._manager()  # the stub tells of the public names only
         job: Job[Any] = private._new_code(  # noqa: SLF001
-            cells.runner(self._shell, compiled, options.out),
+            cells.runner(place, compiled, options.out),
             code,
             code=compiled.statements or compiled.last,
-            glob=self._shell.user_global_ns,
-            loc=self._shell.user_ns,
+            glob=place.glob,
+            loc=place.loc,
             options=given,
         )
         return self._show(job, code, options)

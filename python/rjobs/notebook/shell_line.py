@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
+from IPython.utils.text import DollarFormatter
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
     from rjobs import Job, JobManager
+    from rjobs.notebook.place import Place
 
 __rjobs_internal__ = True
 
@@ -31,12 +34,13 @@ def command_of(code: str) -> str | None:
     return line[1:].strip() or None
 
 
-def start(shell: Any, manager: JobManager, command: str, out: str | None, options: dict[str, Any]) -> Job[Any]:
+def start(place: Place, manager: JobManager, command: str, out: str | None, options: dict[str, Any]) -> Job[Any]:
     """Start the command as a job of its own; `out` names a variable that gets the result before the job is done.
 
     As with `!`, the exit code is left in `_exit_code`, and is an error where the shell says so.
     """
-    line = shell.var_expand(command, depth=_NO_FRAME)
+    shell = place.shell
+    line: str = shell.var_expand(command, depth=_NO_FRAME, formatter=_Formatter(place.variables))
     if line.rstrip().endswith("&"):  # IPython refuses it, too
         message = "%job runs the command in the background already: leave out the & at its end."
         raise UsageError(message)
@@ -48,3 +52,14 @@ def start(shell: Any, manager: JobManager, command: str, out: str | None, option
             shell.user_ns[out] = result
 
     return manager._shell_line(line, finish, check, options)  # noqa: SLF001
+
+
+@dataclass(frozen=True, slots=True)
+class _Formatter:
+    """Fills in names as the shell does, and first those of the function that the line is in."""
+
+    variables: dict[str, Any]
+
+    def vformat(self, line: str, args: list[Any], kwargs: dict[str, Any]) -> str:
+        formatter: Any = DollarFormatter()
+        return str(formatter.vformat(line, args, kwargs | self.variables))
