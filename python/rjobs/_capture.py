@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from rjobs import _figures, _late, _pyplot, _streams, _threads, _tqdm
+from rjobs import _figures, _late, _pyplot, _streams, _threads, _tqdm, _widgets
 from rjobs._rjobs import _current, adopt, call_held, current_job, refuse_input
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def install() -> None:
         _undo.append(_tqdm.uninstall)
         _pyplot.install()
         _undo.append(_pyplot.uninstall)
+        _widgets.install()
+        _undo.append(_widgets.uninstall)
     hook_streams()
 
 
@@ -94,11 +96,13 @@ def _start_for_job(self: threading.Thread) -> None:
 def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
     """Have the thread work for ``job`` when it runs."""
     run = thread.run
+    within = _widgets.entries()
 
     def run_for_job() -> None:
         with contextlib.suppress(AttributeError):
             del thread.run
         adopt(job)
+        _widgets.enter(within)
         try:
             run()
         except:  # noqa: E722

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from rjobs import _widgets
 from rjobs._rjobs import call_held
 
 if TYPE_CHECKING:
@@ -151,7 +152,15 @@ def show(job: Job[Any], data: Any, metadata: Any, transient: Any = None, *, upda
             captured.append({"data": data, "metadata": metadata, "transient": transient, "update": update})
             return False
     if update:
-        return _update(job, data, metadata, transient)
+        taker = _widgets.taker_of_display((transient or {}).get("display_id"))
+        if taker is None:
+            return _update(job, data, metadata, transient)
+        taker.update(data, metadata, transient)
+        return False
+    taker = _widgets.taker()
+    if taker is not None:
+        taker.show(data, metadata, transient)
+        return False
     keep(job, data, metadata, transient)
     return False
 
@@ -187,6 +196,10 @@ def _update(job: Job[Any], data: Any, metadata: Any, transient: Any) -> bool:
 
 def clear(job: Job[Any], *, wait: bool) -> None:
     """Forget the displays, or have the next one take their place."""
+    taker = _widgets.taker()
+    if taker is not None:
+        taker.clear(wait=wait)
+        return
     call_held(_clear, job, wait)
     job._mark_output()  # noqa: SLF001
 

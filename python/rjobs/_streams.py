@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from rjobs import _widgets
 from rjobs._rjobs import Job, current_job, forget_streams, job_write, job_write_bytes
 
 __rjobs_internal__ = True
@@ -43,15 +44,15 @@ class Redirect(NamedTuple):
 def hook_streams() -> None:
     """Hook ``sys.stdout`` and ``sys.stderr`` as they are now, if they are not yet."""
     for name in _NAMES:
-        hook_stream(getattr(sys, name, None))
+        hook_stream(getattr(sys, name, None), name=name)
 
 
-def hook_stream(stream: Any, redirect: Redirect | None = None) -> None:
+def hook_stream(stream: Any, redirect: Redirect | None = None, *, name: str = "stdout") -> None:
     """Hook one stream, with the binary stream beneath it where it has one (ipykernel's has none)."""
-    _hook(stream, "write", redirect, _text)
+    _hook(stream, "write", redirect, functools.partial(_text, name=name))
     _hook(stream, "flush", redirect, _flush)
     buffer = getattr(stream, "buffer", None)
-    _hook(buffer, "write", redirect, _bytes)
+    _hook(buffer, "write", redirect, functools.partial(_bytes, name=name))
     _hook(buffer, "flush", redirect, _flush)
 
 
@@ -84,7 +85,7 @@ def wrap_redirect(redirect: type) -> Callable[[], None]:
         for name, old in zip(_NAMES, before, strict=True):
             stream = getattr(sys, name, None)
             if stream is not old and not is_hooked(stream):
-                hook_stream(stream, Redirect(owner, old) if owner is not None else None)
+                hook_stream(stream, Redirect(owner, old) if owner is not None else None, name=name)
                 fresh.append(stream)
         # Kept on the manager, which may be entered more than once.
         vars(self).setdefault("_rjobs_hooked", []).append(fresh)
@@ -192,10 +193,13 @@ def _take_back(is_meant: Callable[[Any], bool]) -> None:
     _hooked[:] = reversed(kept)
 
 
-def _text(original: Hook, redirect: Redirect | None) -> Hook:
+def _text(original: Hook, redirect: Redirect | None, *, name: str) -> Hook:
     owner, before = redirect or (None, None)
 
     def write(text: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if _widgets.is_used and isinstance(text, str) and (taker := _widgets.taker(owner)) is not None:
+            taker.write(name, text)
+            return len(text)
         taken = job_write(text, owner)
         if taken:
             return len(text)
@@ -208,13 +212,16 @@ def _text(original: Hook, redirect: Redirect | None) -> Hook:
     return _marked(write, original)
 
 
-def _bytes(original: Hook, redirect: Redirect | None) -> Hook:
+def _bytes(original: Hook, redirect: Redirect | None, *, name: str) -> Hook:
     owner, before = redirect or (None, None)
     before = getattr(before, "buffer", None)
 
     def write(data: Any, /, *args: Any, **kwargs: Any) -> Any:
         if getattr(_passing, "on", False):
             return original(data, *args, **kwargs)
+        if _widgets.is_used and (taker := _widgets.taker(owner)) is not None:
+            taker.write(name, bytes(memoryview(data)).decode(errors="replace"))
+            return memoryview(data).nbytes
         length = job_write_bytes(data, owner)
         if length is not None:
             return length
