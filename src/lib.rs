@@ -20,6 +20,8 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::exit::{_after_fork_in_child, _at_exit, _at_last};
     #[pymodule_export]
+    use crate::py::fault::_panic;
+    #[pymodule_export]
     use crate::py::follow::Follow;
     #[pymodule_export]
     use crate::py::group::blocks::{Blocks, Waiting};
@@ -34,11 +36,11 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::kill::{_guards, _set_guards, kill_thread, set_striker, strike_done};
     #[pymodule_export]
-    use crate::py::log::_panic;
-    #[pymodule_export]
     use crate::py::manager::JobManager;
     #[pymodule_export]
     use crate::py::progress::{Progress, ProgressBar};
+    #[pymodule_export]
+    use crate::py::seconds::wait_limit;
     #[pymodule_export]
     use crate::py::shim::_doors;
     #[pymodule_export]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from rjobs._face import Initializer, check_callable, cpu_count, in_its_name, is_ending, make_jobs
 from rjobs._job_future import JobFuture
 from rjobs._rjobs import Job
+from rjobs._waits import deadline, left
 from rjobs.errors import ManagerClosed
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Executor(ThreadPoolExecutor):
                 raise TypeError("buffersize must be an integer or None")
             if buffersize < 1:
                 raise ValueError("buffersize must be None or > 0")
-        end = None if timeout is None else time.monotonic() + timeout
+        end = deadline(timeout)
         calls = zip(*iterables, strict=False)
         # Nobody sees the futures: jobs alone do, unless a subclass wants to know of each submission.
         is_plain = type(self).submit is Executor.submit
@@ -234,16 +234,15 @@ def _results(started: deque[Any], more: Callable[[deque[Job[Any]]], object] | No
             if more is not None:
                 more(started)
             # No name for the job or the value here: it is not to be held while the next one is waited for.
-            yield _result_or_cancel(started.popleft(), None if end is None else end - time.monotonic())
+            yield _result_or_cancel(started.popleft(), left(end, None))
     finally:
         for job in started:
             job.cancel()
 
 
-def _result_or_cancel(job: Job[Any] | Future[Any], left: float | None) -> Any:
-    left = left if left is None else max(left, 0.0)
+def _result_or_cancel(job: Job[Any] | Future[Any], wait: float | None) -> Any:
     try:
-        return job.get(left) if isinstance(job, Job) else job.result(left)
+        return job.get(wait) if isinstance(job, Job) else job.result(wait)
     finally:
         job.cancel()
         # The traceback of what it raises leads here: no cycle.

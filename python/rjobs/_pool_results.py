@@ -12,6 +12,8 @@ from multiprocessing.pool import AsyncResult as BaseResult
 from multiprocessing.pool import MapResult as BaseMapResult
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rjobs._waits import deadline, left
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -49,7 +51,7 @@ class AsyncResult(BaseResult[_T]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until it is ready, at most `timeout` seconds (None: no limit). Blocks; Ctrl-C ends the waiting."""
-        self.job.join(None if timeout is None else max(timeout, 0.0))
+        self.job.join(timeout)
 
     def get(self, timeout: float | None = None) -> _T:
         """Wait until it is ready, and return the value or raise what the call raised.
@@ -99,6 +101,7 @@ class JobResult(AsyncResult[_T]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until it is ready, at most `timeout` seconds (None: no limit). Blocks; Ctrl-C ends the waiting."""
+        end = deadline(timeout)
         if self.ready():
             return
         with _making:
@@ -106,7 +109,7 @@ class JobResult(AsyncResult[_T]):
                 self._event = threading.Event()
             if self.ready():
                 return
-        self._event.wait(timeout)
+        self._event.wait(left(end, None))
 
     def _set_ready(self) -> None:
         with _making:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from multiprocessing import TimeoutError as PoolTimeoutError
 from multiprocessing.pool import IMapIterator as BaseIterator
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from rjobs._waits import deadline, left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,8 +69,8 @@ class IMapIterator(_Base[_T]):
         Raises what the call raised, `multiprocessing.TimeoutError` when the time runs out, and `StopIteration` after
         the last. Blocks; Ctrl-C ends the waiting.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        if not self._turn.acquire(timeout=_left(end, -1)):
+        end = deadline(timeout)
+        if not self._turn.acquire(timeout=left(end, -1)):
             raise PoolTimeoutError
         try:
             while True:
@@ -87,7 +88,7 @@ class IMapIterator(_Base[_T]):
             if self._taken == self._length:
                 raise StopIteration
             try:
-                came = self._came.get(timeout=_left(end, None))
+                came = self._came.get(timeout=left(end, None))
             except queue.Empty:
                 raise PoolTimeoutError from None
             if isinstance(came, int):
@@ -98,13 +99,9 @@ class IMapIterator(_Base[_T]):
                 self._next = came
         job = self._next
         if not job.done():
-            job.join(_left(end, None))
+            job.join(left(end, None))
             if not job.done():
                 # It is the next one still.
                 raise PoolTimeoutError
         self._next = None
         return job
-
-
-def _left(end: float | None, endless: Any) -> Any:
-    return endless if end is None else max(end - time.monotonic(), 0.0)

@@ -115,6 +115,10 @@ class Tries:
             return None
         if not isinstance(answer, self._sleep):
             return self._instead
+        if answer != answer:  # noqa: PLR0124  NaN, as `time.sleep` would say
+            if exception is not None:
+                exception.add_note("rjobs: the retry policy asks for a wait of nan seconds")
+            return None
         self._state.prepare_for_next_attempt()
         # What comes before each try (its `before` hook).
         self._ask()

@@ -18,9 +18,10 @@ def get_chunks(sequence: Iterable[_T], count: int) -> list[list[_T]]:
     ``count``, there are as many lists as items, none of them empty; any iterable is taken. Raises ValueError when
     ``count`` is less than 1, TypeError when it is no integer.
     """
-    if isinstance(count, bool) or not isinstance(count, int):
+    if isinstance(count, bool) or not hasattr(count, "__index__"):
         msg = f"count must be an int, not {type(count).__qualname__}"
         raise TypeError(msg)
+    count = count.__index__()
     if count < 1:
         msg = f"count must be 1 or more; got {count}"
         raise ValueError(msg)

@@ -16,6 +16,7 @@
 
 mod room;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -173,5 +174,12 @@ impl Life {
             (Phase::Live(leader), Wish::Kill | Wish::TimeOut) => leader.terminate(),
             _ => {}
         }
+    }
+}
+
+/// Do it without end. A panic is said by then, and the other commands go on after a pause.
+fn through_panics(pause: Duration, mut work: impl FnMut()) {
+    while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
+        std::thread::sleep(pause);
     }
 }

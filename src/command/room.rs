@@ -135,8 +135,9 @@ impl Room {
         if std::mem::replace(&mut self.inside.lock().has_thread, true) {
             return Ok(());
         }
-        let thread = thread::Builder::new().name("rjobs-commands".into());
-        let started = thread.spawn(move || Loop::new(self).run());
+        let (thread, mut all) = (thread::Builder::new(), Loop::new(self));
+        let thread = thread.name("rjobs-commands".into());
+        let started = thread.spawn(move || super::through_panics(LOOK, || all.run()));
         if started.is_err() {
             self.inside.lock().has_thread = false;
         }

@@ -134,6 +134,15 @@ impl<T> Pool<T> {
         self.admit(&mut crew)
     }
 
+    /// A worker is gone that was counted on: another may be needed, also in a pool that is closed.
+    pub fn reinforce(&self) -> Admission {
+        let mut crew = self.crew.lock();
+        if crew.queue.is_empty() {
+            return Admission::Queued;
+        }
+        self.admit(&mut crew)
+    }
+
     /// Its job has ended after all: one worker too many leaves when it is done with what it does.
     pub fn one_is_back(&self) {
         let mut crew = self.crew.lock();

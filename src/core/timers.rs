@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -109,7 +110,8 @@ impl<T> Shared<T> {
                 due = self.changed.wait_until(&self.due, due, Some(first.0)).0;
             } else if let Some(item) = due.by_time.remove(&first) {
                 drop(due);
-                (self.fire)(item);
+                // A panic is said by then, and must not take the others' time with it: this thread is counted on.
+                let _ = catch_unwind(AssertUnwindSafe(|| (self.fire)(item)));
                 due = self.due.lock();
             }
         }
@@ -145,6 +147,20 @@ mod test {
             assert_eq!(order, ["first", "second", "third"]);
             assert!(timers.is_empty());
         }
+    }
+
+    #[test]
+    fn a_panic_takes_no_other_deadline_with_it() {
+        let timers: Timers<Option<Sender<()>>> = Timers::new(|sender| {
+            sender.expect("asked for by this test").send(()).unwrap();
+        });
+        let (sender, receiver) = unbounded();
+        let now = Instant::now();
+        timers.add(now, None).unwrap();
+        timers
+            .add(now + Duration::from_millis(5), Some(sender))
+            .unwrap();
+        assert_eq!(receiver.recv(), Ok(()));
     }
 
     #[test]

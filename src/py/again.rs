@@ -9,10 +9,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::alarm::Alarm;
+use super::fault::{Place, may_happen};
 use super::job::Job;
 use super::outcome::Outcome;
 use super::plan::{Plan, Stage};
-use super::{errors, exit, gates, held, log, shim};
+use super::{errors, exit, gates, held, log, seconds, shim};
 use crate::core::state::State;
 
 /// What a run of a job with a plan came to.
@@ -30,12 +31,12 @@ pub(crate) fn after_run(
     state: State,
     outcome: Outcome,
 ) -> Sequel {
+    may_happen(Place::AfterRun);
     gates::leave_limits(job, plan);
     let (state, outcome) = match next_try(job, plan, state, &outcome) {
         Ok(Verdict::Again(delay)) => {
             plan.failures.fetch_add(1, Ordering::AcqRel);
-            let when = Instant::now().checked_add(delay);
-            if when.is_some_and(|when| queue_again(job, plan, when, Stage::Retry)) {
+            if queue_again(job, plan, delay.and_then(seconds::after), Stage::Retry) {
                 return Sequel::Again;
             }
             (state, outcome)
@@ -60,8 +61,8 @@ pub(crate) fn after_run(
 enum Verdict {
     /// Nothing: there is no further try.
     Stands,
-    /// Another one, after so long.
-    Again(Duration),
+    /// Another one, after so long; None: it waits for that without end.
+    Again(Option<Duration>),
     /// The policy has a value in its place.
     Value(Py<PyAny>),
 }
@@ -124,9 +125,7 @@ fn next_try(
             Shown(py, shown),
         ),
     );
-    Ok(Verdict::Again(
-        Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX),
-    ))
+    Ok(Verdict::Again(seconds::span(seconds)))
 }
 
 struct Shown<'py>(Python<'py>, Option<Py<PyBaseException>>);
@@ -143,8 +142,8 @@ impl std::fmt::Display for Shown<'_> {
     }
 }
 
-/// Queue it again for a time; false where it is to end, because a kill or a stop was asked for, or nobody keeps the time.
-fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -> bool {
+/// Queue it again for a time, or for none; false where it is to end, because a kill or a stop was asked for, or nobody keeps the time.
+fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Option<Instant>, stage: Stage) -> bool {
     let this = job.get();
     if !this.house.is_here() {
         return false;
@@ -163,10 +162,12 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Instant, stage: Stage) -
     if !is_queued {
         return false;
     }
-    let alarm = Alarm::Again(job.clone().unbind());
-    match this.house.timers.add(when, alarm) {
-        Ok(key) => *plan.alarm.lock() = Some((key, when)),
-        Err(error) => gates::cannot_run(job, &PyErr::from(error)),
+    if let Some(when) = when {
+        let alarm = Alarm::Again(job.clone().unbind());
+        match this.house.timers.add(when, alarm) {
+            Ok(key) => *plan.alarm.lock() = Some((key, when)),
+            Err(error) => gates::cannot_run(job, &PyErr::from(error)),
+        }
     }
     if stage == Stage::Schedule && this.house.entrance.is_closed() {
         // Shut down since it was looked at: who did that may have looked here before this was queued.
@@ -224,7 +225,7 @@ pub(crate) fn forget_later(job: &Bound<'_, Job>) {
         return;
     };
     let number = this.record.number();
-    let when = Instant::now().checked_add(ttl).filter(|_| !ttl.is_zero());
+    let when = seconds::after(ttl).filter(|_| !ttl.is_zero());
     match when {
         Some(when) => {
             let alarm = Alarm::Forget(std::sync::Arc::clone(&this.house), number);

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use super::errors::JobTimeout;
 use super::event_loop::chase::Chase;
 use super::event_loop::errand::Errand;
+use super::fault::{self, Place, may_happen};
 use super::group::{self, Group};
 use super::house::House;
 use super::job::Job;
@@ -53,11 +54,19 @@ impl Alarm {
             group::watch(&house, &group, reason);
             return;
         }
+        // A fault is that of the job whose time it was: nothing else would ever come of it.
+        let for_job = |job: Bound<'_, Job>, act: fn(&Bound<'_, Job>)| {
+            let act = || {
+                may_happen(Place::Alarm);
+                act(&job);
+            };
+            fault::or_fails(&job, act, |error| Job::end_by_fault(&job, error));
+        };
         Python::try_attach(|py| match self {
             Self::Deadline(deadline) => deadline.strike(py),
             Self::Pursuit(house, pursuit) => step(py, &house, *pursuit),
-            Self::Expiry(job) => again::expire(job.bind(py)),
-            Self::Again(job) => again::its_time(job.bind(py)),
+            Self::Expiry(job) => for_job(job.into_bound(py), again::expire),
+            Self::Again(job) => for_job(job.into_bound(py), again::its_time),
             Self::Limits(house) => gates::look(py, &house),
             Self::Forget(house, number) => again::forget(&house, number),
             Self::Overdue(errand) => Errand::ask(&errand, &py.get_type::<JobTimeout>()),

@@ -13,8 +13,9 @@ use super::errors::{self, JobError};
 use super::gates;
 use super::job::{Job, Source};
 use super::manager::{self, JobManager};
-use super::options::{More, Options, seconds};
+use super::options::{More, Options};
 use super::plan::Stage;
+use super::seconds;
 use super::shim::{self, Opened};
 use super::view::ManagerView;
 use crate::core::state::State;
@@ -34,11 +35,17 @@ pub(crate) fn must_be_callable(callable: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Run again every `period` seconds.
 pub(crate) fn repeat(options: &mut Options, period: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = period.py();
-    let Some(period) = seconds("the time between two runs", period, "is none")? else {
-        return Err(PyValueError::new_err(
-            "every needs a finite number of seconds between two runs",
-        ));
-    };
+    let wanted = "a number of seconds, the time between two runs";
+    let given = seconds::number("every", wanted, period)?;
+    if given <= 0.0 || given.is_infinite() && period.eq(given)? {
+        return Err(PyValueError::new_err(format!(
+            "every must be more than 0 seconds, the time between two runs, and not endless; got {}",
+            seconds::shown(period)
+        )));
+    }
+    // One that is longer than any process lives: it runs once.
+    let period =
+        seconds::span(given).map_or(Duration::MAX, |period| period.max(Duration::from_nanos(1)));
     if options
         .more
         .as_ref()
@@ -88,8 +95,8 @@ impl JobManager {
     /// Runs never overlap and do not drift: each is due a whole number of periods after the first; one that is due while the
     /// last still runs is left out. Between two runs the job is 'queued', `next_run_at` says until when, and it holds no
     /// worker. A run that raises does not end it: the traceback goes to its output. `kill`, `stop` and `cancel` end it, and
-    /// so does `shutdown()`. Options come by `options(...)`: `timeout` and `retry` are for each run. Raises `ValueError` for a
-    /// time that is not above 0, `TypeError` when `fn` is not callable. Does not block.
+    /// so does `shutdown()`. Where `seconds` is more than any process lives, it runs once, and `next_run_at` is None. Options come
+    /// by `options(...)`: `timeout` and `retry` are for each run. Raises `ValueError` for a time that is not above 0 or endless, `TypeError` when `fn` is not callable. Does not block.
     #[pyo3(signature = (seconds, r#fn, /, *args, **kwargs))]
     fn every<'py>(
         &self,
@@ -164,21 +171,21 @@ impl JobManager {
 
 /// The time between two starts.
 fn period_of(rate: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let per_second: f64 = rate.extract().map_err(|_| {
-        super::options::wrong("rate", "a number of starts in a second, or None", rate)
-    })?;
-    if per_second.is_nan() || per_second <= 0.0 {
+    let per_second = seconds::number("rate", "a number of starts in a second, or None", rate)?;
+    if per_second <= 0.0 {
         return Err(PyValueError::new_err(format!(
-            "rate must be more than 0 starts in a second, or None; got {per_second}"
+            "rate must be more than 0 starts in a second, or None; got {}",
+            seconds::shown(rate)
         )));
     }
-    // Two of the longest are still a time that the clock can add.
+    // Two of the longest are still a time that the clock can add: after the first start there is no other.
     let period = Duration::try_from_secs_f64(1.0 / per_second);
     period
-        .map(|period| period.min(manager::FOR_EVER))
+        .map(|period| period.min(seconds::FOR_EVER))
         .map_err(|_| {
             PyValueError::new_err(format!(
-                "rate must be a number that leaves a time between two starts; got {per_second}"
+                "rate must be a number that leaves a time between two starts; got {}",
+                seconds::shown(rate)
             ))
         })
 }
@@ -356,7 +363,8 @@ impl Job {
         }
     }
 
-    /// When its next try or periodic run is due: an aware datetime, in UTC; None where none is planned.
+    /// When its next try or periodic run is due: an aware datetime, in UTC; None where none is planned, or so far away that it
+    /// never comes.
     #[getter]
     fn next_run_at(&self) -> Option<SystemTime> {
         let when = self
@@ -367,6 +375,7 @@ impl Job {
             .as_ref()
             .map(|alarm| alarm.1)?;
         let in_time = when.saturating_duration_since(Instant::now());
+        // Nothing is planned for a time that the calendar does not have.
         SystemTime::now().checked_add(in_time)
     }
 

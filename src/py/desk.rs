@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,8 +10,9 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use super::errand::{self, Errand};
+use super::errand::Errand;
 use super::errors::JobKilled;
+use super::fault::{self, Place, may_happen};
 use super::house::{self, House};
 use super::job::Job;
 use crate::command::{Command, Ending, Room, Wish};
@@ -139,12 +139,12 @@ impl Desk {
                 }
             };
             Python::try_attach(|py| {
-                self.see_to(py, task);
+                fault::contained(py, || self.see_to(py, task));
                 // One way in for all that wait.
                 while self.is_here()
                     && let Ok(task) = self.tasks.1.try_recv()
                 {
-                    self.see_to(py, task);
+                    fault::contained(py, || self.see_to(py, task));
                 }
             });
             if !self.is_here() {
@@ -187,10 +187,11 @@ impl Desk {
                     self.clerks.lock().away += 1;
                     self.ensure_clerk();
                 }
-                let ended = catch_unwind(AssertUnwindSafe(|| errand.end(py, ending, at)));
-                if ended.is_err() {
-                    errand::has_a_fault(&job, at);
-                }
+                let end = || {
+                    may_happen(Place::Desk);
+                    errand.end(py, ending, at);
+                };
+                fault::or_fails(&job, end, |error| Job::end_by_fault(&job, error));
                 if !self.is_here() {
                     std::mem::forget(errand);
                     return;

@@ -1,12 +1,10 @@
 //! What happens to a job between the return of its call and its end: coroutines and generators are run, exceptions judged.
 
-use std::any::Any;
-
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::errors::JobError;
+use super::fault::{Place, may_happen};
 use super::generators::Kind;
 use super::job::Job;
 use super::outcome::Outcome;
@@ -72,24 +70,6 @@ fn finish_coroutine<'py>(
     call::call(&run, &args, None)
 }
 
-/// The error of a job that failed by a panic of ours.
-pub(crate) fn fault<'py>(
-    py: Python<'py>,
-    job: Option<&Bound<'py, Job>>,
-    panic: &(dyn Any + Send),
-) -> Bound<'py, PyBaseException> {
-    let what = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    let title = job.map_or_else(|| "a job".to_owned(), |job| job.get().title(py));
-    let error = JobError::new_err(format!(
-        "{title} failed by a fault in rjobs itself (a panic: {what})"
-    ));
-    error.into_value(py).into_bound(py)
-}
-
 /// State and outcome of a job that left with an exception.
 pub(crate) fn judge(
     job: &Bound<'_, Job>,
@@ -97,6 +77,7 @@ pub(crate) fn judge(
     struck: bool,
 ) -> (State, Outcome) {
     let py = job.py();
+    may_happen(Place::Judge);
     let state = job.get().verdict(exception, struck);
     if state != State::Failed {
         explain(job, exception, state);

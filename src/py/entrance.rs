@@ -268,7 +268,7 @@ fn make_room(
         backlog.enter();
         return Ok(());
     }
-    let has_place = wait::block(py, Patience::of(None)?, |until| {
+    let has_place = wait::block(py, Patience::ENDLESS, |until| {
         if house.entrance.is_closed() {
             return Some(false);
         }

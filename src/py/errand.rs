@@ -233,14 +233,6 @@ fn killed<'py>(job: &Job, py: Python<'py>) -> Bound<'py, PyBaseException> {
     made.unwrap_or_else(|| JobKilled::new_err(()).into_value(py).into_bound(py))
 }
 
-/// Its end could not be told for a fault of ours.
-pub(super) fn has_a_fault(job: &Bound<'_, Job>, at: Tick) {
-    let title = job.get().title(job.py());
-    let error = JobError::new_err(format!("{title} failed by a fault in rjobs itself"));
-    let outcome = Outcome::raised(error.value(job.py()));
-    Job::end_running(job, State::Failed, outcome, at);
-}
-
 impl Job {
     /// The command that runs or ran, if it is one.
     pub(crate) fn command(&self) -> Option<Arc<Command>> {

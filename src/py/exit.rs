@@ -157,7 +157,7 @@ fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
                 later.retain(|job| job.strike(&class) == Choice::NotNow);
             }
         }
-        job.get().wait(py, Patience::of(None)?)?;
+        job.get().wait(py, Patience::ENDLESS)?;
     }
 }
 

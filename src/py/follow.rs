@@ -39,7 +39,7 @@ impl Follow {
         let output = job.printed();
         let following = job.follow_to_the_end(py);
         let far = Duration::from_secs(3600);
-        let got = wait::block(py, Patience::of(None)?, |until| {
+        let got = wait::block(py, Patience::ENDLESS, |until| {
             let until = until.unwrap_or_else(|| Instant::now() + far);
             match output.follow_all(position, marks, until) {
                 Followed::Nothing => None,

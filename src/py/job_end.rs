@@ -1,8 +1,10 @@
 //! How jobs end, once: what is stored, what is released, who is told.
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
 use super::again::{self, Sequel};
+use super::fault::{Place, contained, may_happen};
 use super::job::Job;
 use super::outcome::Outcome;
 use super::values::ring_all;
@@ -10,6 +12,13 @@ use super::{exit, gates, held, shim};
 use crate::core::clock::Tick;
 use crate::core::state::State;
 use crate::interrupt::{call, collector};
+
+/// What waits for the end of a job.
+#[derive(Default)]
+struct Linked {
+    callbacks: Vec<Py<PyAny>>,
+    dependents: Vec<Py<Job>>,
+}
 
 impl Job {
     /// End a job that has not started: it never runs. False when it has started or ended.
@@ -34,6 +43,7 @@ impl Job {
         }
         let (to, outcome) = match &job.plan {
             None => (to, outcome),
+            // Also where a plan has it run again.
             Some(plan) => match again::after_run(me, plan, to, outcome) {
                 Sequel::Again => return,
                 Sequel::End(to, outcome) => (to, outcome),
@@ -45,11 +55,35 @@ impl Job {
             (held.work.take_if(|_| to == State::Done), before)
         };
         drop(before);
+        may_happen(Place::Store);
         if let Some(work) = work {
             work.release(me.py());
         }
         job.release_context(me.py());
         if job.record.end(State::Running, to, now) {
+            Self::after_end(me);
+        }
+    }
+
+    /// The end of a job for which rjobs itself failed, wherever in its life that was: nothing is asked, and it runs no more.
+    pub(crate) fn end_by_fault(me: &Bound<'_, Self>, error: &Bound<'_, PyBaseException>) {
+        let (py, job) = (me.py(), me.get());
+        if job.is_over() || !job.house.is_here() {
+            return;
+        }
+        let before = {
+            let mut held = job.held.lock();
+            std::mem::replace(&mut held.outcome, Outcome::raised(error))
+        };
+        drop(before);
+        let now = crate::core::clock::now();
+        // One that has not begun begins with that, since only what began can have failed.
+        contained(py, || job.begin(now));
+        if job.record.end(State::Running, State::Failed, now)
+            || job.record.end(State::Queued, State::Lost, now)
+        {
+            contained(py, || job.leave_backlog());
+            contained(py, || job.release_context(py));
             Self::after_end(me);
         }
     }
@@ -65,50 +99,69 @@ impl Job {
         }
     }
 
+    /// Who waits beside the record is told. Each step is taken whatever became of the one before.
     fn after_end(me: &Bound<'_, Self>) {
-        let job = me.get();
-        if let Some(output) = job.output.get() {
-            output.end();
-        }
-        if let Some(group) = job.group.get() {
-            group.has_ended(me.py());
-        }
+        let (py, job) = (me.py(), me.get());
+        contained(py, || {
+            may_happen(Place::End);
+            if let Some(output) = job.output.get() {
+                output.end();
+            }
+            if let Some(group) = job.group.get() {
+                group.has_ended(py);
+            }
+        });
         if let Some(plan) = &job.plan {
-            gates::leave_limits(me, plan);
-            again::forget_alarms(job);
+            contained(py, || gates::leave_limits(me, plan));
+            contained(py, || again::forget_alarms(job));
         }
-        let (callbacks, dependents, gone, stream, is_linked) = {
+        let Linked {
+            callbacks,
+            dependents,
+        } = contained(py, || Self::let_go_of_links(me)).unwrap_or_default();
+        contained(py, || gates::settle(me, dependents));
+        for callback in callbacks {
+            contained(py, || {
+                may_happen(Place::Callback);
+                Self::run_callback(me, &callback.into_bound(py));
+            });
+        }
+        contained(py, || Self::tell_end(me));
+        // After the callbacks: the exit waits for those, too.
+        if !job.daemon {
+            contained(py, || exit::forget(me));
+        }
+        contained(py, || again::forget_later(me));
+        contained(py, || job.come_back());
+    }
+
+    /// What waits for the end of this job is taken out of it.
+    fn let_go_of_links(me: &Bound<'_, Self>) -> Linked {
+        let (py, job) = (me.py(), me.get());
+        let (linked, gone, stream, is_linked) = {
             let mut held = job.held.lock();
-            let has_cycles = held.work.is_some() || held.outcome.can_have_cycles(me.py());
+            let has_cycles = held.work.is_some() || held.outcome.can_have_cycles(py);
             match &mut held.extras {
-                None => (Vec::new(), Vec::new(), None, None, has_cycles),
+                None => (Linked::default(), None, None, has_cycles),
                 Some(extras) => (
-                    std::mem::take(&mut extras.callbacks),
-                    std::mem::take(&mut extras.dependents),
+                    Linked {
+                        callbacks: std::mem::take(&mut extras.callbacks),
+                        dependents: std::mem::take(&mut extras.dependents),
+                    },
                     Some((std::mem::take(&mut extras.kills), extras.let_go_of_feeds())),
                     extras.stream.clone(),
                     has_cycles || extras.is_linked(),
                 ),
             }
         };
-        drop(gone);
+        contained(py, || drop(gone));
         if let Some(stream) = stream {
-            ring_all(me.py(), &stream, stream.end());
+            contained(py, || ring_all(py, &stream, stream.end()));
         }
         if is_linked {
             collector::track(me);
         }
-        gates::settle(me, dependents);
-        for callback in callbacks {
-            Self::run_callback(me, &callback.into_bound(me.py()));
-        }
-        Self::tell_end(me);
-        // After the callbacks: the exit waits for those, too.
-        if !job.daemon {
-            exit::forget(me);
-        }
-        again::forget_later(me);
-        job.come_back();
+        linked
     }
 
     /// A callback's exception is its own affair, and is shown as Python shows those of `__del__`.

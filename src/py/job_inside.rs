@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -12,7 +12,8 @@ use super::event_loop::errand::Errand;
 use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::kill;
-use super::wait::{Patience, Timeout, block};
+use super::seconds::{self, Given};
+use super::wait::{KILL_TIME, Patience, block};
 use super::{current, desk, held};
 use crate::command::Wish;
 use crate::core::latch::Latch;
@@ -99,12 +100,12 @@ impl Job {
     /// An external command (`shell`) gets SIGTERM at once, with all that it started, and SIGKILL after `grace`. One that handles
     /// SIGTERM and exits by itself is 'done' with its exit code, one that was ended by it is 'killed'.
     #[pyo3(
-        signature = (grace = Some(Timeout::DEFAULT)),
+        signature = (grace = Given::Default),
         text_signature = "($self, grace=5.0)"
     )]
-    fn stop(me: &Bound<'_, Self>, grace: Option<Timeout>) -> PyResult<bool> {
+    fn stop(me: &Bound<'_, Self>, grace: Given<'_>) -> PyResult<bool> {
         let (py, job) = (me.py(), me.get());
-        let patience = Patience::of(grace.map(|grace| grace.0))?;
+        let patience = Patience::of_kill("grace", &grace)?;
         if current::job(py)?.is_some_and(|job| job.is(me)) {
             let title = job.title(py);
             return Err(PyRuntimeError::new_err(format!(
@@ -133,7 +134,7 @@ impl Job {
         }
         let class: Bound<'_, PyType> = kill::class_of(py, None)?;
         Self::strike(me, &class)?;
-        job.wait(py, Patience::of(Some(Timeout::DEFAULT.0))?)
+        job.wait(py, Patience::of(Some(KILL_TIME)))
     }
 
     /// Whether `stop()` was called. Does not block.
@@ -155,7 +156,7 @@ impl Job {
     ///
     /// Blocks without holding the interpreter; a kill ends it. Raises `RuntimeError` in any other place than the job, and in a
     /// coroutine job, which is to `await asyncio.sleep(...)`; `ValueError` for a negative time or NaN.
-    fn sleep(me: &Bound<'_, Self>, seconds: Timeout) -> PyResult<()> {
+    fn sleep(me: &Bound<'_, Self>, seconds: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::must_be_inside(me, "sleep()")?;
         if me
             .get()
@@ -168,13 +169,15 @@ impl Job {
                  stop_requested or call check() after it"
             )));
         }
-        if seconds.0 < 0.0 {
-            return Err(pyo3::exceptions::PyValueError::new_err(
-                "the time to sleep must not be negative",
-            ));
+        let time = seconds::number("seconds", "a number of seconds", seconds)?;
+        if time < 0.0 {
+            return Err(PyValueError::new_err(format!(
+                "seconds must be 0 or more, the time to sleep; got {}",
+                seconds::shown(seconds)
+            )));
         }
         let latch = me.get().stop_latch();
-        let asked = block(me.py(), Patience::of(Some(seconds.0))?, |until| {
+        let asked = block(me.py(), Patience::of(seconds::span(time)), |until| {
             latch.wait_until(until).then_some(())
         })?;
         if asked.is_some() {

@@ -13,7 +13,8 @@ use super::event_loop::errand::Errand;
 use super::house::House;
 use super::job::Job;
 use super::recruit::{Recruited, recruit};
-use super::wait::{Patience, Timeout};
+use super::seconds::Given;
+use super::wait::Patience;
 use super::{current, desk, exit};
 use crate::command::Wish;
 use crate::core::pool::Admission;
@@ -261,15 +262,15 @@ impl Job {
     ///
     /// Raises `TypeError` when `exc` is no exception class, or one that cannot be made without arguments. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms.
     #[pyo3(
-        signature = (timeout = Some(Timeout::DEFAULT), exc = None),
+        signature = (timeout = Given::Default, exc = None),
         text_signature = "($self, timeout=5.0, exc=None)"
     )]
     fn kill(
         me: &Bound<'_, Self>,
-        timeout: Option<Timeout>,
+        timeout: Given<'_>,
         exc: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
+        let patience = Patience::of_kill("timeout", &timeout)?;
         let class = class_of(me.py(), exc)?;
         Self::kill_and_wait(me, &class, patience)
     }

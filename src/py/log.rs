@@ -28,9 +28,3 @@ pub(crate) fn tell(py: Python<'_>, level: Level, target: &str, message: std::fmt
         error.write_unraisable(py, None);
     }
 }
-
-/// Panic, as a fault in rjobs would: for the tests.
-#[pyfunction]
-pub(crate) fn _panic() {
-    panic!("asked for by a test");
-}

@@ -14,6 +14,7 @@ use super::house::House;
 use super::job::Job;
 use super::news::News;
 use super::options::Options;
+use super::seconds::{self, Given};
 use super::shim::{self, Opened};
 use super::view::ManagerView;
 use crate::core::backlog::Backlog;
@@ -23,11 +24,11 @@ use crate::core::registry::Registry;
 /// (a million jobs) does not make a million threads. The number is arbitrary.
 const MAX_WORKERS: usize = 128;
 
+/// How long a worker without work stays, unless told otherwise.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Bytes of output kept per job, unless told otherwise: 1 MiB.
 const OUTPUT_LIMIT: usize = 1 << 20;
-
-/// A time that no process lives for, and that every clock can add.
-pub(crate) const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// Runs Python callables and code on threads, and keeps a record of each: the registry.
 ///
@@ -156,13 +157,13 @@ pub(crate) fn count_of(
 impl JobManager {
     #[new]
     #[pyo3(
-        signature = (max_workers = None, *, idle_timeout = 10.0, output_limit = None, max_queued = None, on_full = "block"),
+        signature = (max_workers = None, *, idle_timeout = Given::Default, output_limit = None, max_queued = None, on_full = "block"),
         text_signature = "(max_workers=None, *, idle_timeout=10.0, output_limit=1048576, max_queued=None, on_full='block')"
     )]
     fn py_new(
         py: Python<'_>,
         max_workers: Option<&Bound<'_, PyAny>>,
-        idle_timeout: f64,
+        idle_timeout: Given<'_>,
         output_limit: Option<&Bound<'_, PyAny>>,
         max_queued: Option<&Bound<'_, PyAny>>,
         on_full: &str,
@@ -186,15 +187,12 @@ impl JobManager {
                 on_full.escape_debug()
             )));
         }
-        if idle_timeout.is_nan() || idle_timeout < 0.0 {
-            return Err(PyValueError::new_err(format!(
-                "idle_timeout must be 0 seconds or more; got {idle_timeout}"
-            )));
-        }
-        // Endless, or more than the clock can count: workers stay.
-        let idle = Duration::try_from_secs_f64(idle_timeout)
-            .unwrap_or(FOR_EVER)
-            .min(FOR_EVER);
+        let idle = match idle_timeout {
+            Given::Default => IDLE_TIMEOUT,
+            // Without end: workers stay.
+            Given::Value(time) => seconds::from_0("idle_timeout", &time, "for workers that stay")?
+                .unwrap_or(seconds::FOR_EVER),
+        };
         // Before any worker needs them: none is to import.
         shim::open(py, Opened::Manager)?;
         shim::open_what_asyncio_brings(py);

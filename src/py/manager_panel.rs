@@ -94,9 +94,14 @@ impl JobManager {
 
     /// For the panel: wait until a job is added or forgotten, or `_wake` is called, or `timeout` seconds have passed (None: no
     /// limit). Returns a number for `seen` of the next call, which returns at once when it is not the newest.
-    fn _await_news(&self, py: Python<'_>, seen: u64, timeout: Option<f64>) -> PyResult<u64> {
+    fn _await_news(
+        &self,
+        py: Python<'_>,
+        seen: u64,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
         let registry = &self.registry;
-        let news = wait::block(py, Patience::of(timeout)?, |until| {
+        let news = wait::block(py, Patience::from_object(timeout)?, |until| {
             let version = registry.news.wait_past(seen, until);
             (version != seen).then_some(version)
         })?;

@@ -1,10 +1,11 @@
 //! Waiting for many, killing many, shutting down.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyType};
 
 use super::as_completed::AsCompleted;
 use super::current;
@@ -12,12 +13,39 @@ use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::kill;
 use super::manager::JobManager;
+use super::seconds::Given;
 use super::shim;
-use super::wait::{self, Patience, Timeout};
+use super::wait::{self, KILL_TIME, Patience};
 use crate::core::latch::{Latch, Waiter};
 use crate::core::state::State;
 
 impl JobManager {
+    /// End every job that has not ended, and wait for that; true when all have.
+    fn kill_them(
+        &self,
+        py: Python<'_>,
+        patience: Patience,
+        class: &Bound<'_, PyType>,
+    ) -> PyResult<bool> {
+        let jobs = self.chosen(py, None)?;
+        // The queued ones first, the newest before the oldest, so that none starts in the place of one that is struck.
+        for job in jobs.iter().rev() {
+            Job::end_queued(job, State::Killed);
+        }
+        let mut to_itself = Ok(());
+        for job in &jobs {
+            // The job that called this gets its own exception once the others were struck.
+            let struck = Job::strike(job, class);
+            to_itself = to_itself.and(struck);
+        }
+        to_itself?;
+        let have_ended = wait_for(py, &jobs, jobs.len(), false, patience)?;
+        for job in &jobs {
+            job.get().saw_end();
+        }
+        Ok(have_ended)
+    }
+
     /// The jobs that an argument means: an iterable of numbers and jobs, or None for all that have not ended. Each once.
     fn chosen<'py>(
         &self,
@@ -144,17 +172,17 @@ impl JobManager {
 
     /// End a job now: the same as `jobs[N].kill(timeout, exc)`. `job` is a number or a `Job`. Raises `UnknownJob`.
     #[pyo3(
-        signature = (job, timeout = Some(Timeout::DEFAULT), exc = None),
+        signature = (job, timeout = Given::Default, exc = None),
         text_signature = "($self, job, timeout=5.0, exc=None)"
     )]
     fn kill(
         &self,
         job: &Bound<'_, PyAny>,
-        timeout: Option<Timeout>,
+        timeout: Given<'_>,
         exc: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let py = job.py();
-        let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
+        let patience = Patience::of_kill("timeout", &timeout)?;
         let class = kill::class_of(py, exc)?;
         let job = self.find(job)?;
         Job::kill_and_wait(&job, &class, patience)
@@ -163,34 +191,17 @@ impl JobManager {
     /// End every job that has not ended: queued ones never run, running ones are struck all at once. Then wait up to
     /// `timeout` seconds for all of them. True when all have ended. See `Job.kill`.
     #[pyo3(
-        signature = (timeout = Some(Timeout::DEFAULT), exc = None),
+        signature = (timeout = Given::Default, exc = None),
         text_signature = "($self, timeout=5.0, exc=None)"
     )]
     fn kill_all(
         &self,
         py: Python<'_>,
-        timeout: Option<Timeout>,
+        timeout: Given<'_>,
         exc: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let patience = Patience::of(timeout.map(|timeout| timeout.0))?;
-        let class = kill::class_of(py, exc)?;
-        let jobs = self.chosen(py, None)?;
-        // The queued ones first, the newest before the oldest, so that none starts in the place of one that is struck.
-        for job in jobs.iter().rev() {
-            Job::end_queued(job, State::Killed);
-        }
-        let mut to_itself = Ok(());
-        for job in &jobs {
-            // The job that called this gets its own exception once the others were struck.
-            let struck = Job::strike(job, &class);
-            to_itself = to_itself.and(struck);
-        }
-        to_itself?;
-        let have_ended = wait_for(py, &jobs, jobs.len(), false, patience)?;
-        for job in &jobs {
-            job.get().saw_end();
-        }
-        Ok(have_ended)
+        let patience = Patience::of_kill("timeout", &timeout)?;
+        self.kill_them(py, patience, &kill::class_of(py, exc)?)
     }
 
     /// Take no new jobs. `kill=True` also cancels what is queued and kills what runs. `wait=True` blocks until every job
@@ -207,7 +218,8 @@ impl JobManager {
             for job in self.unfinished(py) {
                 Job::end_queued(job.bind(py), State::Cancelled);
             }
-            self.kill_all(py, Some(Timeout(0.0)), None)?;
+            let class = kill::class_of(py, None)?;
+            self.kill_them(py, Patience::of(Some(Duration::ZERO)), &class)?;
         }
         if !wait {
             return Ok(());
@@ -217,7 +229,7 @@ impl JobManager {
             job.get().look_again(py);
             job.get().now_awaited(py);
         }
-        let patience = Patience::of(kill.then_some(5.0))?;
+        let patience = Patience::of(kill.then_some(KILL_TIME));
         if let Some(caller) =
             current::job(py)?.filter(|job| Arc::ptr_eq(&job.get().house, &self.house))
         {

@@ -12,6 +12,7 @@ use super::compose;
 use super::held;
 use super::job::Job;
 use super::manager::JobManager;
+use super::seconds;
 use super::shim::{self, Opened};
 use crate::core::limits::Names;
 
@@ -99,12 +100,14 @@ impl Options {
     fn set(&mut self, manager: &JobManager, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         match key {
             "name" => self.name = name(value)?,
-            "timeout" => self.timeout = seconds("timeout", value, "for no limit")?,
+            "timeout" => self.timeout = seconds::above_0(key, value, "for no limit")?,
             "daemon" => self.daemon = flag(key, value)?,
             "echo" => self.echo = flag(key, value)?,
             "buffersize" => self.buffersize = buffersize(value)?,
-            "ttl" => self.more().ttl = seconds("ttl", value, "to wait as long as it takes")?,
-            "result_ttl" => self.more().result_ttl = kept_for(value)?,
+            "ttl" => {
+                self.more().ttl = seconds::above_0(key, value, "to wait as long as it takes")?;
+            }
+            "result_ttl" => self.more().result_ttl = seconds::from_0(key, value, "to be kept")?,
             "priority" => self.more().rank = rank(value)?,
             "retry" => self.retry(value)?,
             "after" => self.more().after = after(manager, value)?,
@@ -225,36 +228,6 @@ fn buffersize(value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         return Err(wrong("buffersize", "an int or None", value));
     }
     count_of("buffersize", value, 1, "1 or more, or None").map(Some)
-}
-
-/// A time of more than 0 seconds; None for no such time.
-pub(crate) fn seconds(
-    option: &str,
-    value: &Bound<'_, PyAny>,
-    none_means: &str,
-) -> PyResult<Option<Duration>> {
-    if value.is_none() {
-        return Ok(None);
-    }
-    let seconds: f64 = value
-        .extract()
-        .map_err(|_| wrong(option, "a number of seconds or None", value))?;
-    if seconds.is_nan() || seconds <= 0.0 {
-        return Err(PyValueError::new_err(format!(
-            "{option} must be more than 0 seconds, or None {none_means}; got {seconds}"
-        )));
-    }
-    // Endless, or more than the clock can count: no limit.
-    Ok(Duration::try_from_secs_f64(seconds).ok())
-}
-
-/// The same for a time that may be 0.
-fn kept_for(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
-    let is_zero = value.extract::<f64>().is_ok_and(|seconds| seconds == 0.0);
-    if is_zero && !value.is_instance_of::<PyBool>() {
-        return Ok(Some(Duration::ZERO));
-    }
-    seconds("result_ttl", value, "to be kept; 0 is forgotten at once")
 }
 
 fn rank(value: &Bound<'_, PyAny>) -> PyResult<i32> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::options::More;
+use super::seconds::{FOR_EVER, moment};
 use crate::core::limits::{Names, Ticket};
 use crate::core::timers::Key;
 
@@ -111,12 +112,13 @@ impl Plan {
 
     /// When the next periodic run is due: the next whole number of periods after the start, so that nothing drifts; what was
     /// missed meanwhile is not made up for.
-    pub(crate) fn next_run(&self, every: Duration, now: Instant) -> Instant {
+    /// None: never.
+    pub(crate) fn next_run(&self, every: Duration, now: Instant) -> Option<Instant> {
         let passed = now.saturating_duration_since(self.since);
         let into = Duration::from_nanos(
             u64::try_from(passed.as_nanos() % every.as_nanos().max(1)).unwrap_or(u64::MAX),
         );
-        now + every.saturating_sub(into)
+        moment(now, every.saturating_sub(into)).filter(|_| every < FOR_EVER)
     }
 }
 
@@ -132,8 +134,16 @@ mod test {
             let now = plan.since + Duration::from_millis(late);
             assert_eq!(
                 plan.next_run(every, now),
-                plan.since + Duration::from_millis(next)
+                Some(plan.since + Duration::from_millis(next))
             );
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_calendar_never_comes() {
+        let plan = Plan::new(&More::default());
+        for every in [FOR_EVER, Duration::from_secs(u64::MAX), Duration::MAX] {
+            assert_eq!(plan.next_run(every, Instant::now()), None);
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
 use super::current;
 use super::job::Job;
+use super::seconds;
 use crate::core::bars::Bars;
 use crate::core::clock::{self, Tick};
 use crate::core::progress::{Meter, Number, Report};
@@ -98,13 +99,6 @@ impl Progress {
 
 /// A count that was given: 0 or more, whole if it is.
 fn number(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Number> {
-    let wrong = |_| {
-        let kind = value.get_type();
-        let kind = kind
-            .qualname()
-            .map_or_else(|_| "?".to_owned(), |kind| kind.to_string());
-        PyTypeError::new_err(format!("{name} must be a number, not {kind}"))
-    };
     // Whole numbers of numpy's as well; one beyond what is counted here is as good as a real one.
     let whole = if let Ok(whole) = value.cast::<PyInt>() {
         whole.extract().ok()
@@ -114,7 +108,7 @@ fn number(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Number> {
     };
     let number = match whole {
         Some(whole) => Number::Whole(whole),
-        None => Number::Real(value.extract().map_err(wrong)?),
+        None => Number::Real(seconds::number_or_nan(name, "a number", value)?),
     };
     let real = number.value();
     if real.is_nan() || real < 0.0 {

@@ -5,11 +5,15 @@ use parking_lot::Mutex;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
+use super::errors::JobError;
+use super::fault;
 use super::held::held;
 use super::house::House;
+use super::job::Job;
 use super::worker::Worker;
 use super::{log, shim, unraisable};
-use crate::interrupt::guard;
+use crate::core::pool::Admission;
+use crate::interrupt::{call, guard};
 use std::sync::Arc;
 
 /// Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
@@ -57,6 +61,25 @@ pub(crate) fn recruit(py: Python<'_>, house: &Arc<House>) -> Recruited {
         format_args!("no thread for another worker: {error}"),
     );
     Recruited::Yes(Ok(()))
+}
+
+/// A worker's thread came up and could not begin, for a fault of ours. Where it was the only one, a job that it was to run fails
+/// for it, and another is started for the others.
+pub(crate) fn never_came(py: Python<'_>, house: &Arc<House>) {
+    if !house.pool.worker_failed() {
+        return;
+    }
+    let Some(job) = house.pool.pop(false) else {
+        return;
+    };
+    let error = JobError::new_err("its worker could not begin, for a fault in rjobs itself");
+    fault::contained(py, || Job::end_by_fault(job.bind(py), error.value(py)));
+    fault::contained(py, || call::release(job.into_bound(py)));
+    if house.pool.reinforce() == Admission::NeedsWorker
+        && let Recruited::No(error) | Recruited::Yes(Err(error)) = recruit(py, house)
+    {
+        error.write_unraisable(py, None);
+    }
 }
 
 fn start(py: Python<'_>, worker: &Bound<'_, Worker>) -> PyResult<()> {

@@ -198,7 +198,7 @@ fn pause(
     py: Python<'_>,
     attempt: impl Fn(Option<Instant>) -> Option<()> + Send + Sync,
 ) -> PyResult<()> {
-    wait::block(py, Patience::of(None)?, attempt)?;
+    wait::block(py, Patience::ENDLESS, attempt)?;
     pending::land(py)
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
+use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
 
+use super::seconds::{self, Given};
 use super::{current, exit, shim};
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{pending, thread};
@@ -13,30 +14,8 @@ use crate::interrupt::{pending, thread};
 /// within 100 ms.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// A number of seconds, with a clear error for what is none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeout(pub(crate) f64);
-
-impl Timeout {
-    /// Of kills.
-    pub(crate) const DEFAULT: Self = Self(5.0);
-}
-
-impl<'py> FromPyObject<'_, 'py> for Timeout {
-    type Error = PyErr;
-
-    fn extract(timeout: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        timeout.extract().map(Self).map_err(|_| {
-            let kind = timeout.get_type();
-            let kind = kind
-                .qualname()
-                .map_or_else(|_| "?".to_owned(), |kind| kind.to_string());
-            PyTypeError::new_err(format!(
-                "timeout must be a number of seconds or None, not {kind}"
-            ))
-        })
-    }
-}
+/// How long a kill waits for the end, unless told otherwise.
+pub(crate) const KILL_TIME: Duration = Duration::from_secs(5);
 
 /// When a wait is over, from a `timeout` in seconds.
 #[derive(Debug, Clone, Copy)]
@@ -45,30 +24,24 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// None waits for ever; 0 or less does not wait; NaN is an error.
-    pub(crate) fn of(timeout: Option<f64>) -> PyResult<Self> {
-        let deadline = match timeout {
-            None => None,
-            Some(seconds) if seconds.is_nan() => {
-                return Err(PyValueError::new_err(
-                    "timeout must be a number of seconds or None, not NaN",
-                ));
-            }
-            Some(seconds) => {
-                let wait = Duration::try_from_secs_f64(seconds.max(0.0));
-                // Endless, or more than the clock can count.
-                wait.ok().and_then(|wait| Instant::now().checked_add(wait))
-            }
-        };
-        Ok(Self { deadline })
+    /// For so long; None: without end.
+    pub(crate) fn of(time: Option<Duration>) -> Self {
+        Self {
+            deadline: time.and_then(seconds::after),
+        }
     }
 
-    /// From a Python argument.
+    /// Without end.
+    pub(crate) const ENDLESS: Self = Self { deadline: None };
+
+    /// From the argument `timeout`: None waits for ever; 0 or less does not wait.
     pub(crate) fn from_object(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let timeout = timeout
-            .map(pyo3::types::PyAnyMethods::extract::<Timeout>)
-            .transpose()?;
-        Self::of(timeout.map(|timeout| timeout.0))
+        seconds::limit("timeout", timeout).map(Self::of)
+    }
+
+    /// From an argument of a kill.
+    pub(crate) fn of_kill(name: &str, timeout: &Given<'_>) -> PyResult<Self> {
+        timeout.limit(name, KILL_TIME).map(Self::of)
     }
 
     /// Until the earlier of the two.

@@ -1,6 +1,5 @@
 //! The worker's loop: attached once, detached only around waiting, and what happens to one job in it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -12,12 +11,13 @@ use pyo3::prelude::*;
 use super::alarm::{Alarm, Deadline};
 use super::current::{self, Post};
 use super::errors::JobError;
+use super::fault::{self, Place, may_happen};
 use super::house::House;
 use super::job::Job;
 use super::outcome::Outcome;
 use super::runner::Runner;
 use super::work::Work;
-use super::{ending, exit, figures, streams};
+use super::{ending, exit, figures, recruit, streams};
 use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
@@ -87,6 +87,37 @@ impl Worker {
         if exit::is_ending() {
             self.stay_out(py);
         }
+        let mut arriving = true;
+        let settled = fault::contained(py, || {
+            may_happen(Place::Worker);
+            self.settle(py)
+        });
+        let Some(slot) = settled else {
+            recruit::never_came(py, &self.house);
+            return;
+        };
+        let mut shift = Shift {
+            slot: &slot,
+            job: &self.job,
+            streams_seen: 0,
+            cpu: thread::cpu_time(),
+            cpu_read: clock::now(),
+        };
+        let mut turn_began = clock::now();
+        // What panics here works for no job, or for one that has ended: the worker goes on.
+        let mut turn = || self.turn(py, &mut shift, &mut arriving, &mut turn_began);
+        while fault::contained(py, &mut turn).unwrap_or(true) {}
+        if self.house.is_here() {
+            self.house.moved_out(&slot);
+            current::take_post(None);
+        }
+        slot.retire();
+    }
+}
+
+impl Worker {
+    /// The thread becomes this worker's.
+    fn settle(&self, py: Python<'_>) -> Arc<Slot> {
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
         self.house.moved_in(&slot);
@@ -96,47 +127,48 @@ impl Worker {
         };
         current::take_post(Some(post));
         beat::set_here(Some(&slot));
-        let mut shift = Shift {
-            slot: &slot,
-            job: &self.job,
-            streams_seen: 0,
-            cpu: thread::cpu_time(),
-            cpu_read: clock::now(),
-        };
-        let (mut arriving, mut turn_began) = (true, clock::now());
-        loop {
-            if exit::is_ending() {
-                slot.set_busy(false);
-                self.stay_out(py);
-            }
-            if let Some(job) = self.house.pool.pop(arriving) {
-                arriving = false;
-                let job = job.into_bound(py);
-                let ended = shift.run(&job);
-                call::release(job);
-                let Some(ended) = ended else {
-                    slot.retire();
-                    return;
-                };
-                if ended.saturating_sub(turn_began) > TURN {
-                    // And the processor, where all are taken: who waits is awake, and would come too late else.
-                    py.detach(std::thread::yield_now);
-                    turn_began = clock::now();
-                }
-            } else {
-                slot.set_busy(false);
-                let wake = py.detach(|| self.house.pool.park());
-                slot.set_busy(true);
-                match wake {
-                    Wake::Work => (arriving, shift.streams_seen) = (true, 0),
-                    Wake::Leave => break,
-                }
-                turn_began = clock::now();
-            }
+        slot
+    }
+
+    /// Run a job, or wait for one. False when the worker is to leave.
+    fn turn(
+        &self,
+        py: Python<'_>,
+        shift: &mut Shift<'_>,
+        arriving: &mut bool,
+        turn_began: &mut Tick,
+    ) -> bool {
+        let slot = shift.slot;
+        if exit::is_ending() {
+            slot.set_busy(false);
+            self.stay_out(py);
         }
-        self.house.moved_out(&slot);
-        slot.retire();
-        current::take_post(None);
+        if let Some(job) = self.house.pool.pop(std::mem::take(arriving)) {
+            let job = job.into_bound(py);
+            let ended = shift.run(&job);
+            call::release(job);
+            let Some(ended) = ended else {
+                // The child of a fork: the pool and its count of workers are the parent's.
+                return false;
+            };
+            if ended.saturating_sub(*turn_began) > TURN {
+                // And the processor, where all are taken: who waits is awake, and would come too late else.
+                py.detach(std::thread::yield_now);
+                *turn_began = clock::now();
+            }
+            return true;
+        }
+        slot.set_busy(false);
+        let wake = py.detach(|| self.house.pool.park());
+        slot.set_busy(true);
+        *turn_began = clock::now();
+        match wake {
+            Wake::Work => {
+                (*arriving, shift.streams_seen) = (true, 0);
+                true
+            }
+            Wake::Leave => false,
+        }
     }
 }
 
@@ -165,20 +197,18 @@ impl Shift<'_> {
     fn run(&mut self, job: &Bound<'_, Job>) -> Option<Tick> {
         let py = job.py();
         // A panic of ours is that job's failure, and not the worker's or the kernel's.
-        let ended = catch_unwind(AssertUnwindSafe(|| self.call(job)));
-        match ended {
-            Ok(ended) => ended,
-            Err(panic) => {
-                self.slot.close(py);
-                self.leave_job();
-                let error = ending::fault(py, Some(job), &*panic);
-                let outcome = Outcome::raised(&error);
-                let now = clock::now();
-                Job::end_running(job, State::Failed, outcome, now);
-                Job::end_queued(job, State::Lost);
-                Some(now)
-            }
-        }
+        let (slot, this) = (self.slot, self.job);
+        fault::or_fails(
+            job,
+            || self.call(job),
+            |error| {
+                // Not struck from here on, whatever else goes wrong.
+                fault::contained(py, || slot.close(py));
+                fault::contained(py, || drop(this.lock().take()));
+                fault::contained(py, || Job::end_by_fault(job, error));
+                job.get().house.is_here().then(clock::now)
+            },
+        )
     }
 
     fn call(&mut self, bound: &Bound<'_, Job>) -> Option<Tick> {
@@ -198,6 +228,7 @@ impl Shift<'_> {
             // Nothing to run: it is being freed.
             return Some(clock::now());
         };
+        may_happen(Place::Begin);
         // May run Python code (where a stream was replaced), so it comes before the job can be struck.
         if job.is_over() {
             // Cancelled or killed while it was queued.

@@ -16,6 +16,7 @@ use crate::core::state::State;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{beat, thread};
 use crate::py::current::{self, Post};
+use crate::py::fault::{self, Place, may_happen};
 use crate::py::house::House;
 use crate::py::job::Job;
 use crate::py::outcome::Outcome;
@@ -156,14 +157,28 @@ impl Keeper {
                     if !std::mem::replace(&mut looked, true) {
                         streams::ensure_hooked(py);
                     }
-                    if let Err(error) = self.take_job(host, &errand) {
-                        if let Some(job) = errand.job(py) {
-                            fail(&job, &error);
+                    let taken = fault::caught(|| {
+                        may_happen(Place::TakeIn);
+                        self.take_job(host, &errand)
+                    });
+                    let job = errand.job(py);
+                    match taken {
+                        Ok(Ok(())) => continue,
+                        Ok(Err(error)) => {
+                            fault::contained(py, || job.inspect(|job| fail(job, &error)));
                         }
-                        run::leave(py, &errand);
+                        Err(panic) => {
+                            let error = fault::of_panic(py, job.as_ref(), &*panic);
+                            fault::contained(py, || {
+                                job.inspect(|job| Job::end_by_fault(job, error.value(py)))
+                            });
+                        }
                     }
+                    fault::contained(py, || run::leave(py, &errand));
                 }
-                Item::Ask(errand) => errand.hear(py),
+                Item::Ask(errand) => {
+                    fault::contained(py, || errand.hear(py));
+                }
             }
         }
         is_more

@@ -20,7 +20,7 @@ use crate::py::job::Job;
 use crate::py::outcome::Outcome;
 use crate::py::runner::Runner;
 use crate::py::work::Work;
-use crate::py::{ending, exit, figures, held, shim};
+use crate::py::{ending, exit, fault, figures, held, shim};
 
 /// What came of the beginning.
 pub(crate) enum Began<'py> {
@@ -159,20 +159,23 @@ pub(crate) fn end(py: Python<'_>, errand: &Arc<Errand>, finished: Finished) {
     let Some(bound) = errand.job(py) else {
         return;
     };
-    let job = bound.get();
+    // Here, since the errand lets go of its job.
+    fault::or_fails(
+        &bound,
+        || end_job(&bound, errand, finished),
+        |error| Job::end_by_fault(&bound, error),
+    );
+}
+
+fn end_job(bound: &Bound<'_, Job>, errand: &Arc<Errand>, finished: Finished) {
+    let (py, job) = (bound.py(), bound.get());
     let now = clock::now();
-    if let Some(key) = errand.take_deadline() {
-        job.house.timers.remove(key);
-    }
+    forget_deadline(errand);
     let (state, outcome) = match finished {
         Ok(value) => (State::Done, Outcome::Value(value)),
-        Err(exception) => ending::judge(&bound, exception.bind(py), errand.is_struck()),
+        Err(exception) => ending::judge(bound, exception.bind(py), errand.is_struck()),
     };
-    errand.end(py);
-    // Of a job that has ended nothing but its thread is asked.
-    let slot = errand.slot().cloned().map(Runner::Worker);
-    let before = std::mem::replace(&mut job.held.lock().runner, slot);
-    drop(before);
+    clear_up(py, errand);
     // In a context of nobody's: its callbacks are not the job.
     let context = context::fresh(py);
     let inside = context
@@ -180,12 +183,32 @@ pub(crate) fn end(py: Python<'_>, errand: &Arc<Errand>, finished: Finished) {
         .ok()
         .and_then(|context| context::enter(context).ok());
     let has_begun = job.record.state() != State::Queued;
-    Job::end_running(&bound, state, outcome, now);
+    Job::end_running(bound, state, outcome, now);
     if !has_begun {
         // What never began does not stay queued, whatever went wrong.
-        Job::end_queued(&bound, State::Lost);
+        Job::end_queued(bound, State::Lost);
     }
     drop(inside);
+}
+
+fn forget_deadline(errand: &Errand) {
+    if let Some(key) = errand.take_deadline() {
+        let gone = errand.house.timers.remove(key);
+        drop(gone);
+    }
+}
+
+/// Nothing is asked of the run any more.
+pub(crate) fn clear_up(py: Python<'_>, errand: &Arc<Errand>) {
+    forget_deadline(errand);
+    errand.end(py);
+    let Some(job) = errand.job(py) else {
+        return;
+    };
+    // Of a job that has ended nothing but its thread is asked.
+    let slot = errand.slot().cloned().map(Runner::Worker);
+    let before = std::mem::replace(&mut job.get().held.lock().runner, slot);
+    drop(before);
 }
 
 /// It is not on the loop any more.

@@ -3,7 +3,6 @@
 //! Each step opens the slot of the loop's thread for the job, and closes it right after. What left the coroutine of a job is the
 //! job's outcome and never the task's: `SystemExit` would end the loop, and an exception that nobody asks the task for is logged.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,10 +14,9 @@ use super::driven::{ToDo, to_be_stepped_through};
 use super::errand::Errand;
 use super::meaning::{beside_the_job, in_place_of, instance_of, is_cancellation, reused};
 use super::run::{self, Began};
-use crate::core::state::State;
 use crate::interrupt::call::{self, Sent};
 use crate::py::job::Job;
-use crate::py::{ending, held, shim};
+use crate::py::{ending, fault, held, shim};
 
 /// A coroutine to `asyncio`: the steps of one of a job's.
 #[pyclass(frozen, module = "rjobs")]
@@ -94,29 +92,27 @@ impl Steps {
     fn step<'py>(me: &Bound<'py, Self>, input: Input<'py>) -> Sent<'py> {
         let (py, steps) = (me.py(), me.get());
         // A panic of ours is that job's failure, and not the loop's.
-        let sent = catch_unwind(AssertUnwindSafe(|| {
+        let sent = fault::caught(|| {
             if steps.is_main {
                 Self::step_of_job(me, input)
             } else {
                 steps.step_of_task(py, me.as_ptr() as usize, input)
             }
-        }));
+        });
         sent.unwrap_or_else(|panic| {
-            if let Some(slot) = steps.errand.slot() {
-                slot.close_step(py);
-            }
+            fault::contained(py, || steps.errand.slot().map(|slot| slot.close_step(py)));
             let job = steps.errand.job(py);
-            let error = ending::fault(py, job.as_ref(), &*panic);
-            if steps.is_main {
-                run::end(py, &steps.errand, Err(error.unbind()));
-                if let Some(job) = job {
-                    // It may not even have begun.
-                    Job::end_queued(&job, State::Lost);
-                }
-                run::leave(py, &steps.errand);
-                return Sent::Returned(py.None().into_bound(py));
+            let error = fault::of_panic(py, job.as_ref(), &*panic);
+            if !steps.is_main {
+                return Sent::Raised(error.into_value(py).into_bound(py));
             }
-            Sent::Raised(error)
+            fault::contained(py, || run::clear_up(py, &steps.errand));
+            fault::contained(py, || {
+                job.inspect(|job| Job::end_by_fault(job, error.value(py)))
+            });
+            fault::contained(py, || run::leave(py, &steps.errand));
+            fault::contained(py, || steps.set(Stage::Over));
+            Sent::Returned(py.None().into_bound(py))
         })
     }
 

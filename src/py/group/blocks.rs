@@ -4,6 +4,8 @@
 //! hand out yet, or an item failed, the block is a [`Waiting`]: an iterator that waits, or raises, and is empty. What it raises
 //! goes through `chain`, which asks it again afterwards and goes on with the next block.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -20,7 +22,7 @@ use crate::core::window::TAKEN_AT_ONCE;
 /// Results in one block.
 const BLOCK: usize = 1 << 14;
 /// How often who waits looks at batches that run, seconds: results of theirs come without anybody saying so.
-const LOOK: f64 = 0.005;
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Where somebody is who iterates.
 #[derive(Debug, Clone, Copy, Default)]
@@ -260,7 +262,7 @@ impl Group {
                 return Ok(());
             }
             let look = if more_may_come {
-                patience.or_sooner(Patience::of(Some(LOOK))?)
+                patience.or_sooner(Patience::of(Some(LOOK)))
             } else {
                 patience
             };

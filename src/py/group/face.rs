@@ -55,7 +55,7 @@ impl JobGroup {
 impl JobGroup {
     fn __iter__<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let is_ordered = Self::group(me)?.is_ordered;
-        blocks::iterate(me.as_super(), is_ordered, Patience::of(None)?)
+        blocks::iterate(me.as_super(), is_ordered, Patience::ENDLESS)
     }
 
     /// Iterate over results as they come, whatever their order. Where an item failed its exception is raised, and `next()` goes

@@ -9,6 +9,7 @@ use pyo3::types::{PyList, PyTuple};
 
 use super::super::alarm::{Alarm, Deadline};
 use super::super::errors::{JobError, JobKilled, JobTimeout};
+use super::super::fault::{Place, may_happen};
 use super::super::job::Job;
 use super::super::worker::Shift;
 use super::super::{exit, figures, shim};
@@ -201,6 +202,7 @@ impl Shift<'_> {
             .take()
             .filter(|(first, list)| first + list.len() == batch.start && !group.forgets);
         let (first, list) = kept.unwrap_or_else(|| (batch.start, PyList::empty(py)));
+        may_happen(Place::Batch);
         let began = clock::now();
         let number = group.take_off(Flight {
             number: 0,
