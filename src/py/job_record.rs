@@ -119,19 +119,35 @@ impl Job {
         }
     }
 
-    /// The value, once it is done; before that, and for a dead job, `IPython`'s placeholder text. Does not block and does
-    /// not raise: `get()` does both.
+    /// The value, once it is done; before that, and for a dead job, `IPython`'s placeholder text, which can be shown and compared
+    /// and raises `TypeError` or `AttributeError` when it is used in any other way. Does not block and does not raise: `get()`
+    /// does both.
     #[getter]
-    fn result(&self, py: Python<'_>) -> Py<PyAny> {
-        let text = match self.state() {
-            State::Queued | State::Running => "<BackgroundJob has not completed>",
-            State::Done => match &self.held.lock().outcome {
-                Outcome::Value(value) => return value.clone_ref(py),
-                _ => return py.None(),
-            },
-            _ => "<BackgroundJob died, call jobs.traceback() for details>",
+    fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.state();
+        let (text, way_out) = match state {
+            State::Queued | State::Running => (
+                "<BackgroundJob has not completed>",
+                "job.get() waits for it and returns it; job.result, without (), is the value once the job is done",
+            ),
+            State::Done => {
+                let value = match &self.held.lock().outcome {
+                    Outcome::Value(value) => Some(value.clone_ref(py)),
+                    _ => None,
+                };
+                return Ok(value.unwrap_or_else(|| py.None()).into_bound(py));
+            }
+            _ => (
+                "<BackgroundJob died, call jobs.traceback() for details>",
+                "job.get() raises the reason",
+            ),
         };
-        PyString::new(py, text).into_any().unbind()
+        let why = format!(
+            "{} is {}, and has no result",
+            self.title(py),
+            state.name().replace('_', " ")
+        );
+        shim::NO_RESULT.call(py, (text, why, way_out))
     }
 
     /// The function's `repr`, or the code.

@@ -145,6 +145,7 @@ doors! {
         INSTALL_LIFECYCLE = "rjobs._lifecycle", "install";
         IS_DAEMON = "rjobs._lifecycle", "is_daemon";
         WAITED = "rjobs._record", "Waited";
+        NO_RESULT = "rjobs._no_result", "NoResult";
         LOG_ERROR = "rjobs._record", "log_error";
         TO_DICT = "rjobs._record", "to_dict";
         CANCELLED_ERROR = "concurrent.futures", "CancelledError";
