@@ -95,6 +95,39 @@ def test_usage_errors(notebook, line, message):
     assert len(notebook["jobs"]) == 1
 
 
+def test_kill_all_of_many_is_one_line(notebook, go, capsys):
+    notebook("%config RJobs.max_workers = 3")
+    notebook("for number in range(40):\n    %job -q go.wait(20)")
+    capsys.readouterr()
+    notebook("%jobs kill all")
+    assert capsys.readouterr().out == "40 jobs: 40 killed.\n"
+    assert {job.state for job in notebook["jobs"]} == {"killed"}
+    notebook("%jobs kill 0 1 2 3 4 5")
+    assert capsys.readouterr().out == "6 jobs: 6 had already ended.\n"
+
+
+def test_kill_all_of_many_names_those_that_have_not_ended(notebook, go, capsys, monkeypatch):
+    monkeypatch.setattr("rjobs.notebook.magics._KILL_WAIT", 0.5)
+    notebook("""import rjobs, threading
+started = [threading.Event() for _ in range(2)]
+def stays(started):
+    with rjobs.current_job().shield():
+        started.set()
+        go.wait(20)
+""")
+    notebook("for one in started:\n    %job -q stays(one)\nfor number in range(8):\n    %job -q go.wait(20)")
+    notebook("[one.wait(10) for one in started]")
+    capsys.readouterr()
+    notebook("%jobs kill all")
+    assert capsys.readouterr().out.splitlines() == [
+        "10 jobs: 8 killed, 2 not ended yet.",
+        "Job 0 has not ended yet: kill pending.",
+        "Job 1 has not ended yet: kill pending.",
+    ]
+    go.set()
+    notebook("jobs.wait(timeout=10)")
+
+
 def test_nothing_is_killed_when_one_number_is_wrong(notebook, go):
     notebook("job = %job -q go.wait(20)")
     with pytest.raises(UsageError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tokenize
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.displayhook import DisplayHook
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 # Seconds that `%jobs kill` waits for all its jobs together.
 _KILL_WAIT = 5.0
 _TAIL_LINES = 10
+# So many jobs get a line each by `%jobs kill`, and of more so many that have not ended.
+_FEW = 5
+_MOST_LINES = 20
 
 
 class JobMagics:
@@ -135,7 +139,8 @@ class JobMagics:
         """Look after the jobs. A job is meant by its number, or by the name it was given.
 
         %jobs, %jobs status     the table
-        %jobs kill 1 2 | all    end these jobs; waits up to 5 seconds for them
+        %jobs kill 1 2 | all    end these jobs; waits up to 5 seconds for them. Says of each how it ended; of more than
+                                five how many ended how, and which have not ended
         %jobs tail 3 [n]        the last n lines (10) of the output of job 3
         %jobs fg [3]            show what job 3 (the newest that runs) prints and displays here, from its beginning
                                 and as it comes, until it ends; Ctrl-C (the notebook's stop button) detaches, and
@@ -206,18 +211,37 @@ def _kill(manager: JobManager, words: list[str]) -> None:
         jobs = list(dict.fromkeys(lookup.job(manager, word) for word in words))
     ended = {job.num for job in jobs if job.done()}
     alive = [job for job in jobs if job.num not in ended]
-    for job in alive:
+    # Those that wait go first, or they would start on the workers that the others leave.
+    for job in sorted(alive, key=lambda job: job.running()):
         job.kill(timeout=0)
     manager.wait(alive, timeout=_KILL_WAIT)
+    _tell_of_kills(jobs, ended)
+
+
+def _tell_of_kills(jobs: list[Job[Any]], ended: set[int]) -> None:
+    """Print how the jobs ended: a line for each of a few, one line for many, and who has not ended."""
+    counts: Counter[str] = Counter()
+    lines, pending = [], []
     for job in jobs:
         state = job.state.replace("_", " ")
         job._tell()  # noqa: SLF001 - no news any more
         if job.num in ended:
-            print(f"Job {job.num} had already ended: {state}.")  # noqa: T201
+            lines.append(f"Job {job.num} had already ended: {state}.")
+            counts["had already ended"] += 1
         elif job.done():
-            print(f"Job {job.num}: {state}.")  # noqa: T201
+            lines.append(f"Job {job.num}: {state}.")
+            counts[state] += 1
         else:
-            print(f"Job {job.num} has not ended yet: kill pending.")  # noqa: T201
+            pending.append(f"Job {job.num} has not ended yet: kill pending.")
+            lines.append(pending[-1])
+            counts["not ended yet"] += 1
+    if len(jobs) > _FEW:
+        summary = ", ".join(f"{count} {what}" for what, count in counts.most_common())
+        lines = [f"{len(jobs)} jobs: {summary}.", *pending[:_MOST_LINES]]
+        if len(pending) > _MOST_LINES:
+            lines.append(f"... and {len(pending) - _MOST_LINES} more: see %jobs.")
+    if lines:
+        print("\n".join(lines))  # noqa: T201 - the answer to the command
 
 
 def _print_stacks(jobs: list[Job[Any]]) -> None:
