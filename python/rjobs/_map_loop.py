@@ -9,6 +9,7 @@ from __future__ import annotations
 from time import monotonic_ns
 
 from rjobs import _near
+from rjobs._reading import explain
 
 # mypy reads it as True.
 TYPE_CHECKING = False
@@ -66,10 +67,14 @@ def is_async(fn: object) -> bool:
 def pull(items: Iterator[Any], most: int, out: list[Any]) -> bool:
     """Take up to ``most`` items out of an iterator, but no longer than a moment; True when there are no more."""
     until = monotonic_ns() + PULL_TIME
-    for item in items:
-        out.append(item)
-        if len(out) >= most or monotonic_ns() > until:
-            return False
+    try:
+        for item in items:
+            out.append(item)
+            if len(out) >= most or monotonic_ns() > until:
+                return False
+    except Exception as error:
+        explain(error)
+        raise
     return True
 
 

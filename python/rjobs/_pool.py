@@ -12,6 +12,7 @@ from rjobs._face import Initializer, check_callable, cpu_count, in_its_name, is_
 from rjobs._pool_feed import Feed
 from rjobs._pool_results import AsyncResult, InTurn, JobResult, MapResult
 from rjobs._pool_stream import IMapIterator
+from rjobs._reading import read_here
 from rjobs.errors import ManagerClosed
 
 if TYPE_CHECKING:
@@ -208,6 +209,8 @@ class Pool(ThreadPool):
         chunksize = 1 if chunksize is None else chunksize
         if chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
+        here = read_here(iterable)
+        iterable = iterable if here is None else here
         results: IMapIterator[_T] = IMapIterator(self, in_order=in_order, in_chunks=chunksize > 1)
         mapper = map if chunksize > 1 else None
         feed = Feed(self, *self._parts(func, iterable, chunksize, mapper), results.place, results.finish)

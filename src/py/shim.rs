@@ -175,6 +175,7 @@ doors! {
         MAP_RUN_ASYNC_STAR = "rjobs._map_loop", "run_async_star";
         MAP_IS_ASYNC = "rjobs._map_loop", "is_async";
         MAP_PULL = "rjobs._map_loop", "pull";
+        MAP_READ_HERE = "rjobs._reading", "read_here";
         MAP_TRIM = "rjobs._map_loop", "trim";
         GROUP_TEXT = "rjobs._map_loop", "describe";
     }

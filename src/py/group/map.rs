@@ -11,7 +11,7 @@ use super::super::view::ManagerView;
 use super::Way;
 use super::face::JobGroup;
 use super::make::start;
-use super::source::Source;
+use super::source::{Source, is_plain};
 
 /// What `map` was asked for besides the function and the items.
 #[derive(Debug, Clone)]
@@ -63,6 +63,14 @@ impl JobManager {
     ) -> PyResult<Plan<'py>> {
         not_callable(function)?;
         let py = function.py();
+        let args = iterables.clone();
+        let iterables = &PyTuple::new(
+            py,
+            iterables
+                .iter()
+                .map(|iterable| here(&iterable))
+                .collect::<PyResult<Vec<_>>>()?,
+        )?;
         let lengths: Vec<Option<usize>> = iterables
             .iter()
             .map(|iterable| length(&iterable))
@@ -90,7 +98,7 @@ impl JobManager {
         };
         Ok(Plan {
             function: function.clone(),
-            args: iterables.clone(),
+            args,
             source,
             total,
             way,
@@ -102,14 +110,28 @@ impl JobManager {
         iterable: &Bound<'py, PyAny>,
     ) -> PyResult<Plan<'py>> {
         not_callable(function)?;
+        let items = here(iterable)?;
         Ok(Plan {
             function: function.clone(),
             args: PyTuple::new(function.py(), [iterable])?,
-            source: Source::of(iterable)?,
-            total: length(iterable)?,
+            source: Source::of(&items)?,
+            total: length(&items)?,
             way: Way::Star,
         })
     }
+}
+
+/// The items of something that only this thread can read, as a list; else the thing itself.
+fn here<'py>(iterable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if is_plain(iterable) {
+        return Ok(iterable.clone());
+    }
+    let items = shim::MAP_READ_HERE.call(iterable.py(), (iterable,))?;
+    Ok(if items.is_none() {
+        iterable.clone()
+    } else {
+        items
+    })
 }
 
 /// The number of items, where it can be had.
@@ -147,6 +169,9 @@ impl JobManager {
     /// Iterables without a length are read as far as needed: at most 1,000 items ahead of who iterates the group; without
     /// limit when somebody waits for the whole group, or nobody has come to iterate it after a second. `buffersize=N` lets no
     /// more than N items be ahead, and forgets results when they are taken: for endless iterables.
+    ///
+    /// They are read on a worker's thread. Rows of a `sqlite3` cursor that belongs to this thread are read here and now, all of
+    /// them; of any other iterator that works on one thread alone give the list.
     ///
     /// Options come from `options(...)`: `name`, `daemon`, and `timeout`, which is for each item here. Items run in copies of
     /// the caller's contextvars. Raises `TypeError` when `fn` is not callable or something is not iterable, `ValueError` for

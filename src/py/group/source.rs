@@ -62,10 +62,9 @@ impl Source {
 
     /// Of one iterable.
     pub(super) fn of(iterable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let is_plain = iterable.is_exact_instance_of::<PyList>()
-            || iterable.is_exact_instance_of::<PyTuple>()
-            || iterable.is_exact_instance_of::<PyRange>();
-        if is_plain && let Ok(end) = iterable.len() {
+        if is_plain(iterable)
+            && let Ok(end) = iterable.len()
+        {
             return Ok(Self::Slices {
                 items: iterable.clone().unbind(),
                 next: 0,
@@ -75,6 +74,13 @@ impl Source {
         let iterator = iterable.try_iter()?.into_any().unbind();
         Ok(Self::Iterator { iterator, next: 0 })
     }
+}
+
+/// Whether it is taken by slices: whatever thread reads it.
+pub(super) fn is_plain(iterable: &Bound<'_, PyAny>) -> bool {
+    iterable.is_exact_instance_of::<PyList>()
+        || iterable.is_exact_instance_of::<PyTuple>()
+        || iterable.is_exact_instance_of::<PyRange>()
 }
 
 impl Inner {
