@@ -13,7 +13,18 @@ import sys
 from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
-from rjobs._rewriting import OWN, TARGET, VALUE, NotBindable, Place, Rewriter, assigned
+from rjobs._rewriting import (
+    COMPREHENSIONS,
+    OWN,
+    TARGET,
+    VALUE,
+    NotBindable,
+    Place,
+    Rewriter,
+    assigned,
+    at,
+    has_async_comprehension,
+)
 from rjobs._scope import LOOKERS
 
 if TYPE_CHECKING:
@@ -30,8 +41,13 @@ _COROUTINE = 0x0080
 _NO_NAMES = frozenset({"__debug__", "__class__"})
 # pandas looks for `df.query("a > @limit")` in the frame that it is called in.
 _QUERIED = re.compile(r"@([^\W\d]\w*)")
-# The code of comprehensions is a part of the code around them.
+# What IPython fills into a command: `$name` and `{expression}`.
+_FILLED = re.compile(r"\$([^\W\d]\w*)|\{([^{}]*)\}")
+_WORD = re.compile(r"[^\W\d]\w*")
+# The code of comprehensions is a part of the code around them. A frame that is looked at writes their variables into
+# its namespace.
 _INLINES = sys.version_info >= (3, 12)
+_WRITES_BACK = (3, 12) <= sys.version_info < (3, 13)
 
 
 class Bound:
@@ -98,22 +114,29 @@ def bind(  # noqa: PLR0913 - what it takes to compile and to run code
     namespaces: tuple[dict[str, Any], Mapping[str, Any], Mapping[str, Any]],
     *,
     is_async: bool,
+    is_shared: bool,
 ) -> Bound | None:
     """Bind a line that is known to compile; None where there is nothing to bind, and for statements that are left live.
 
     `find` gives the value of a name, or raises KeyError. The namespaces are the globals, what the frame of the line
-    has as its locals, and what gets the line's assignments. The statements are used up.
+    has as its locals, and what gets the line's assignments; with `is_shared` that is no copy, and names that are not in
+    the globals may come into it. The statements are used up.
     """
     glob, loc, target = namespaces
     before, line = _without_imports(list(statements))
+    if any(alias.name == "*" for each in before for alias in each.names):
+        return None
+    nodes = [node for statement in line for node in ast.walk(statement)]
     try:
-        own_names = assigned(line)
+        own_names = assigned(line, nodes)
     except NotBindable:
         return None
-    read = _read_names(line) - _NO_NAMES
+    read = _read_names(nodes) - _NO_NAMES
+    commands = _commands(nodes)
+    queried = (_queried(nodes) | (commands or set())) - read
     imported = {alias.asname or alias.name.partition(".")[0] for each in before for alias in each.names}
     found = {}
-    for name in read - imported:
+    for name in (read | queried) - imported:
         try:
             found[name] = find(name)
         except KeyError:
@@ -123,20 +146,25 @@ def bind(  # noqa: PLR0913 - what it takes to compile and to run code
     if not found and not own_names:
         return None
     # What looks at the variables of the frame that it is called in has to find the live namespace there.
-    is_looked_at = not LOOKERS.isdisjoint(read)
+    is_looked_at = not LOOKERS.isdisjoint(read - ({"get_ipython"} if commands is not None else set()))
     # Where the locals are not the globals, the frame has to have them; a coroutine cannot be given them.
     has_frame = loc is glob or is_async
     if has_frame and loc is not glob and is_looked_at:
         return None
     # With variables of its own in its frame, a debugger shows the values that the line sees.
     is_function = has_frame and not (is_looked_at and loc is glob)
-    if is_async and _INLINES:
-        # 3.12 would write the variables of an asynchronous comprehension into the namespace.
+    if is_async and _WRITES_BACK and has_async_comprehension(nodes):
         is_function = True
-    late = None if target is glob else read - found.keys()
-    rewriter = Rewriter(own_names, own, late, wraps=_INLINES and not is_function)
+    late = read - found.keys() if is_shared and target is not glob else set()
+    wraps = _INLINES and not is_function and any(isinstance(node, COMPREHENSIONS) for node in nodes)
+    rewriter = Rewriter(own_names, own, late, is_apart=target is not glob, wraps=wraps)
     body, annotations = _with_value(line, has_frame=has_frame)
-    code = _compile(rewriter.rewrite(body), values, filename, flags, is_async=is_async)
+    if own_names or late or rewriter.wraps:
+        body = rewriter.rewrite(body)
+    if is_function:
+        # The frame has to have these, too.
+        body = [*(_mention(name) for name in sorted(queried & values.keys())), *body]
+    code = _compile(body, values, filename, flags, is_async=is_async)
     values = {name: value for name, value in values.items() if name in code.co_freevars}
     code = _as_module(code, rewriter.wrapped, is_function=is_function)
     codes = _module(before, filename, flags), code, _module(annotations, filename, flags)
@@ -153,14 +181,32 @@ def _without_imports(statements: list[ast.stmt]) -> tuple[list[ast.Import | ast.
     return imports, []
 
 
-def _read_names(line: list[ast.stmt]) -> set[str]:
-    found = set()
-    for node in (node for statement in line for node in ast.walk(statement)):
-        if isinstance(node, ast.Name) and (isinstance(node.ctx, ast.Load)):
-            found.add(node.id)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "@" in node.value:
-            found.update(_QUERIED.findall(node.value))
-    return found
+def _read_names(nodes: Iterable[ast.AST]) -> set[str]:
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _commands(nodes: list[ast.AST]) -> set[str] | None:
+    """Give the names that `!commands` of the line fill in, where it does nothing else with the shell; else None."""
+    names: set[str] = set()
+    shells = sum(isinstance(node, ast.Name) and node.id == "get_ipython" for node in nodes)
+    for node in nodes if shells else ():
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="getoutput" | "system", value=ast.Call(func=ast.Name(id="get_ipython"))),
+                args=[ast.Constant(value=str(command))],
+            ):
+                shells -= 1
+                names.update(word for filled in _FILLED.findall(command) for word in _WORD.findall(" ".join(filled)))
+    return None if shells else names
+
+
+def _queried(nodes: list[ast.AST]) -> set[str]:
+    texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return {name for text in texts if "@" in text for name in _QUERIED.findall(text)}
+
+
+def _mention(name: str) -> ast.stmt:
+    return ast.fix_missing_locations(ast.If(ast.Constant(False), [ast.Expr(ast.Name(name, ast.Load()))], []))
 
 
 def _with_value(line: list[ast.stmt], *, has_frame: bool) -> tuple[list[ast.stmt], list[ast.stmt]]:
@@ -178,7 +224,7 @@ def _with_value(line: list[ast.stmt], *, has_frame: bool) -> tuple[list[ast.stmt
         else:
             own = ast.Subscript(ast.Name(OWN, ast.Load()), ast.Constant(VALUE), ast.Store())
             value = ast.Assign([own], last.value)
-        line = [*line[:-1], ast.fix_missing_locations(ast.copy_location(value, last))]
+        line = [*line[:-1], at(last, value)]
     return line, annotations
 
 
@@ -191,16 +237,16 @@ def _module(statements: list[Any], filename: str, flags: int) -> CodeType | None
 
 def _compile(body: list[ast.stmt], names: Iterable[str], filename: str, flags: int, *, is_async: bool) -> CodeType:
     """Compile the line as a function that has these names around it."""
-    template = ast.parse(f"def outer():\n {'async ' if is_async else ''}def inner(): pass")
-    outer = cast("ast.FunctionDef", template.body[0])
-    inner = cast("ast.FunctionDef | ast.AsyncFunctionDef", outer.body[0])
-    outer.name = inner.name = "<module>"
+    place: Any = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
+    more: Any = {"type_params": []} if _INLINES else {}
+    variables = [ast.arg(name, **place) for name in (OWN, TARGET, *names)]
+    around = ast.arguments([], variables, None, [], [], None, [])
+    nothing = ast.arguments([], [], None, [], [], None, [])
     # The code begins where that of a module does.
-    inner.lineno = inner.end_lineno = 1
-    outer.args.args = [ast.arg(name) for name in (OWN, TARGET, *names)]
-    inner.body = body or [ast.Pass()]
-    ast.fix_missing_locations(template)
-    code = compile(template, filename, "exec", flags=flags, dont_inherit=True)
+    kind = ast.AsyncFunctionDef if is_async else ast.FunctionDef
+    inner = kind("<module>", nothing, body or [ast.Pass(**place)], [], **place, **more)
+    outer = ast.FunctionDef("<module>", around, [inner], [], **place, **more)
+    code = compile(ast.Module([outer], type_ignores=[]), filename, "exec", flags=flags, dont_inherit=True)
     for _ in range(2):
         code = next(each for each in code.co_consts if isinstance(each, CodeType))
     return cast("CodeType", code)

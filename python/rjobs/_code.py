@@ -121,8 +121,9 @@ def prepare(
     if not namespaces:
         frame = sys._getframe(1)  # noqa: SLF001
         glob, loc, around = _of_frame(frame, source if is_expression else None)
+        is_shared = loc is frame.f_locals and is_live(frame)
     else:
-        glob, loc = namespaces[0], namespaces[-1]
+        glob, loc, is_shared = namespaces[0], namespaces[-1], True
         if not isinstance(glob, dict):
             msg = f"the globals of a job of code must be a dict, not {type(glob).__qualname__}"
             raise TypeError(msg)
@@ -140,7 +141,8 @@ def prepare(
 
     runner: Callable[[], Any] | None = None
     if is_expression:
-        runner = bind(tree.body, filename, 0, find, (glob, loc, loc), is_async=_is_async(last))
+        spaces = (glob, loc, loc)
+        runner = bind(tree.body, filename, 0, find, spaces, is_async=_is_async(last), is_shared=is_shared)
     return runner or CodeRunner(body, last, glob, loc), last or body, glob, loc
 
 
@@ -149,7 +151,7 @@ def _of_frame(frame: FrameType, expression: str | None) -> tuple[dict[str, Any],
     glob = frame.f_globals
     around, outermost = variables(frame)
     if is_live(frame):
-        # The body of a class sees what is around it.
+        # A module, what `exec` runs, or the body of a class, which sees what is around it.
         return glob, frame.f_locals, around
     # Those of a function come and go: the job gets a copy of them as they are now.
     if expression is not None:

@@ -24,18 +24,19 @@ _RIGHT = "<right>"
 _Node = TypeVar("_Node", bound=ast.AST)
 # Where something begins and ends: line, column, line, column.
 Place = tuple[int, int, int, int]
-_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class NotBindable(Exception):  # noqa: N818 - no error: the line runs as any cell does
     """The line has a statement that does more than to compute and to assign."""
 
 
-def assigned(statements: Iterable[ast.stmt]) -> set[str]:
+def assigned(statements: Iterable[ast.stmt], nodes: Iterable[ast.AST]) -> set[str]:
     """Give the names that the line itself assigns: by `=`, by `+=`, and by `:=` outside of lambdas."""
     found: set[str] = set()
+    if any(isinstance(node, ast.NamedExpr) for node in nodes):
+        found = set[str]().union(*map(_walrus_names, statements))
     for statement in statements:
-        found |= _walrus_names(statement)
         match statement:
             case ast.Assign():
                 targets = statement.targets
@@ -85,12 +86,15 @@ class Rewriter(ast.NodeTransformer):
     """Rewrites the statements of a line.
 
     `own` are the names that it assigns, and `known` those of them that have a value from the beginning. `late` are
-    names to be looked up in the namespace of assignments before they are looked up as usual; None is none. With
-    `wraps`, comprehensions get a frame of their own; `wrapped` tells which did.
+    names to be looked up in the namespace of assignments before they are looked up as usual, where it `is_apart` from
+    the globals. With `wraps`, comprehensions get a frame of their own; `wrapped` tells which did.
     """
 
-    def __init__(self, own: Container[str], known: Container[str], late: Container[str] | None, *, wraps: bool) -> None:
-        self._own, self._known, self._late, self._wraps = own, known, late, wraps
+    def __init__(
+        self, own: Container[str], known: Container[str], late: Container[str], *, is_apart: bool, wraps: bool
+    ) -> None:
+        self._own, self._known, self._late, self.wraps = own, known, late, wraps
+        self._is_apart = is_apart
         # Names that inner scopes have for themselves.
         self._hidden: list[set[str]] = []
         self._is_in_lambda = False
@@ -127,16 +131,16 @@ class Rewriter(ast.NodeTransformer):
 
     def _publish(self, name: str, where: ast.stmt) -> ast.stmt:
         target = _item(TARGET, name, ast.Store())
-        return _at(where, ast.Assign([target], _item(OWN, name)))
+        return at(where, ast.Assign([target], _item(OWN, name)))
 
     def _update(self, old: ast.AugAssign, name: str) -> list[ast.stmt]:
         """`x += f()` adds to what `x` is when `f()` has returned: so the updates of other jobs are not lost."""
-        right = _at(old, ast.Assign([_item(OWN, _RIGHT, ast.Store())], self.visit(old.value)))
+        right = at(old, ast.Assign([_item(OWN, _RIGHT, ast.Store())], self.visit(old.value)))
         steps: list[ast.stmt] = [right]
         if name not in self._stored:
             now = self._late_read(ast.copy_location(ast.Name(name, ast.Load()), old.target), is_late=True)
-            steps.append(_at(old, ast.Assign([_item(OWN, name, ast.Store())], now)))
-        steps.append(_at(old, ast.AugAssign(_item(OWN, name, ast.Store()), old.op, _item(OWN, _RIGHT))))
+            steps.append(at(old, ast.Assign([_item(OWN, name, ast.Store())], now)))
+        steps.append(at(old, ast.AugAssign(_item(OWN, name, ast.Store()), old.op, _item(OWN, _RIGHT))))
         self._stored.add(name)
         return [*steps, self._publish(name, old)]
 
@@ -146,17 +150,17 @@ class Rewriter(ast.NodeTransformer):
             return node
         if node.id not in self._own:
             return self._late_read(node) if isinstance(node.ctx, ast.Load) else node
-        mine = _at(node, _item(OWN, node.id, node.ctx))
+        mine = at(node, _item(OWN, node.id, node.ctx))
         if not isinstance(node.ctx, ast.Load) or node.id in self._known:
             return mine
         is_there = ast.Compare(ast.Constant(node.id), [ast.In()], [ast.Name(OWN, ast.Load())])
-        return _at(node, ast.IfExp(is_there, mine, self._late_read(node, is_late=True)))
+        return at(node, ast.IfExp(is_there, mine, self._late_read(node, is_late=True)))
 
     def _late_read(self, node: ast.Name, *, is_late: bool = False) -> ast.expr:
-        if self._late is None or not (is_late or node.id in self._late):
+        if not self._is_apart or not (is_late or node.id in self._late):
             return node
         is_there = ast.Compare(ast.Constant(node.id), [ast.In()], [ast.Name(TARGET, ast.Load())])
-        return _at(node, ast.IfExp(is_there, _item(TARGET, node.id), node))
+        return at(node, ast.IfExp(is_there, _item(TARGET, node.id), node))
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
         """`(x := v)` becomes what keeps v as the job's own, assigns it, and has it as its value."""
@@ -167,7 +171,7 @@ class Rewriter(ast.NodeTransformer):
         keep = _call(OWN, "__setitem__", ast.Constant(name), node.value)
         assign = _call(TARGET, "__setitem__", ast.Constant(name), _item(OWN, name))
         steps = ast.Tuple([keep, assign, _item(OWN, name)], ast.Load())
-        return _at(node, ast.Subscript(steps, ast.Constant(2), ast.Load()))
+        return at(node, ast.Subscript(steps, ast.Constant(2), ast.Load()))
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
         """Its defaults belong to the scope around it."""
@@ -190,10 +194,10 @@ class Rewriter(ast.NodeTransformer):
         self._hidden.pop()
         self._is_in_frame = before
 
-    def _comprehension(self, node: _Comprehension) -> ast.expr:
+    def _comprehension(self, node: COMPREHENSIONS) -> ast.expr:
         is_generator = isinstance(node, ast.GeneratorExp)
         # An asynchronous one must stay within the coroutine.
-        is_wrapped = self._wraps and self._is_in_frame and not is_generator and not _is_async(node)
+        is_wrapped = self.wraps and self._is_in_frame and not is_generator and not _is_async(node)
         before = self._is_in_frame
         self._is_in_frame = before and not is_wrapped
         # The first iterable belongs to the scope around it.
@@ -219,12 +223,17 @@ class Rewriter(ast.NodeTransformer):
         place = (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
         self.wrapped[place] = f"<{type(node).__name__.lower()}>"
         nothing = ast.arguments([], [], None, [], [], None, [])
-        return _at(node, ast.Call(ast.Lambda(nothing, node), [], []))
+        return at(node, ast.Call(ast.Lambda(nothing, node), [], []))
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension  # noqa: N815 - ast's names
 
 
-def _is_async(node: _Comprehension) -> bool:
+def has_async_comprehension(nodes: Iterable[ast.AST]) -> bool:
+    """Say whether any comprehension has to run within a coroutine."""
+    return any(isinstance(node, COMPREHENSIONS) and _is_async(node) for node in nodes)
+
+
+def _is_async(node: COMPREHENSIONS) -> bool:
     """Say whether the comprehension has to run within a coroutine."""
     inside = [each for each in ast.walk(node) if isinstance(each, ast.Await | ast.comprehension)]
     return any(isinstance(each, ast.Await) or each.is_async for each in inside)
@@ -238,7 +247,7 @@ def _call(mapping: str, method: str, *arguments: ast.expr) -> ast.Call:
     return ast.Call(ast.Attribute(ast.Name(mapping, ast.Load()), method, ast.Load()), list(arguments), [])
 
 
-def _at(where: ast.AST, new: _Node) -> _Node:
+def at(where: ast.AST, new: _Node) -> _Node:
     """Let all of a new node that is nowhere yet be where this is."""
     for node in ast.walk(new):
         if isinstance(node, ast.expr | ast.stmt) and not hasattr(node, "lineno"):

@@ -58,13 +58,13 @@ def is_live(frame: FrameType) -> bool:
     return not frame.f_code.co_flags & inspect.CO_OPTIMIZED and frame.f_locals is frame.f_locals
 
 
-def variables(frame: FrameType) -> tuple[dict[str, Any], FrameType]:
+def variables(frame: FrameType, namespace: object = None) -> tuple[dict[str, Any], FrameType]:
     """Give what code in the frame sees beside its globals, and the frame of the outermost scope that has any of it.
 
-    Beyond that scope the variables are not on the stack.
+    Beyond that scope the variables are not on the stack. What runs in the `namespace` is no function either.
     """
     levels = []
-    while frame.f_locals is not frame.f_globals:
+    while frame.f_locals is not frame.f_globals and frame.f_locals is not namespace:
         level = dict(frame.f_locals)
         if not frame.f_code.co_flags & inspect.CO_OPTIMIZED and not is_live(frame):
             # A comprehension that is a part of a module's code: the module's own names may be among its locals.

@@ -251,3 +251,22 @@ def test_a_frame_that_is_looked_at_does_not_change_the_namespace(manager, glob):
         manager.new(code, glob).get(5)
         assert glob["i"] == "mine"
         assert not any(name.startswith("<") for name in glob)
+
+
+def test_names_that_pandas_looks_for_in_the_frame_have_their_values_too(late, glob):
+    def query(text):
+        frame = sys._getframe(1)
+        return (frame.f_locals | {})[text.partition("@")[2]]
+
+    glob["query"] = query
+    assert late("query('a > @x')", glob, changes={"x": 100}) == 1
+
+
+@pytest.mark.parametrize("code", ["+".join(["x"] * 700), "-" * 700 + "x", "[" * 80 + "x" + "]" * 80])
+def test_code_may_be_deep(manager, glob, code):
+    assert manager.new(code, glob).get(10) == eval(code, glob)
+
+    def in_function(x):
+        return manager.new(code, *[glob] * (x - 1))
+
+    assert in_function(1).get(10) == in_function(2).get(10)

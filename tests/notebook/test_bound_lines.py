@@ -131,6 +131,17 @@ def test_a_command_in_a_function_has_the_functions_values(notebook):
     assert notebook("%job !echo $part").get(20).stdout == "wrong\n"
 
 
+def test_the_output_of_commands_in_a_loop(notebook, held):
+    notebook("box = {}")
+    held("for x in range(3):\n    %job box[x] = !echo $x {x + 1}", "x = 100")
+    assert {key: list(value) for key, value in notebook["box"].items()} == {n: [f"{n} {n + 1}"] for n in range(3)}
+
+
+def test_a_star_import_on_the_line_is_seen(notebook):
+    notebook("floor = None")
+    assert notebook("%job from math import *; floor(2.5)").get(20) == 2
+
+
 def test_magics_see_the_variables_of_a_function(notebook):
     notebook("def f(n): return n\ndef start(part):\n    %job -q x = %time f(part)")
     notebook("start(3)")

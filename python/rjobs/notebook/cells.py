@@ -64,7 +64,7 @@ def compile_cell(place: Place, code: str, written: str, *, is_line: bool = False
         is_async = any(code is not None and _is_coroutine(code) for code in (statements, value))
         flags = shell.compile.flags
         namespaces = (place.glob, place.loc, place.target)
-        line = bind(module.body, filename, flags, place.find, namespaces, is_async=is_async)
+        line = bind(module.body, filename, flags, place.find, namespaces, is_async=is_async, is_shared=True)
     return Cell(statements, value, line)
 
 

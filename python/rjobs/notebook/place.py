@@ -46,7 +46,7 @@ def where(shell: Any, code: str) -> Place:
     own: dict[str, Any] = {}
     behind: tuple[dict[str, Any], ...] = ()
     if frame is not None:
-        own, _ = variables(frame)
+        own, _ = variables(frame, names)
         if frame.f_globals is not names and frame.f_globals is not glob:
             # In a module the line sees what the module has. At its top that comes first, as a function's variables do.
             is_top = frame.f_locals is frame.f_globals
