@@ -18,7 +18,7 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::event_loop::steps::{Steps, steps_of_task};
     #[pymodule_export]
-    use crate::py::exit::{_after_fork_in_child, _at_exit, _at_last};
+    use crate::py::exit::{_after_fork_in_child, _at_exit, _at_last, _is_ending};
     #[pymodule_export]
     use crate::py::fault::_panic;
     #[pymodule_export]
@@ -35,6 +35,8 @@ mod _rjobs {
     use crate::py::job::Job;
     #[pymodule_export]
     use crate::py::kill::{_guards, _set_guards, kill_thread, set_striker, strike_done};
+    #[pymodule_export]
+    use crate::py::last_wait::{_left_at_end, _wait_at_end};
     #[pymodule_export]
     use crate::py::manager::JobManager;
     #[pymodule_export]

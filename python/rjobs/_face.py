@@ -36,9 +36,8 @@ def _note_the_end() -> None:
     _ending = True
 
 
-# The hooks are called newest first: ours has to come before the one that waits for the jobs.
 _lifecycle.install()
-_lifecycle.call_at_exit(_note_the_end)
+_lifecycle.before_waiting(_note_the_end)
 
 
 def cpu_count() -> int:

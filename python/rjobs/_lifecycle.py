@@ -1,20 +1,37 @@
-"""The end of the interpreter."""
+"""The end of the interpreter: what rjobs does when the program has come to its end, in which order."""
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import atexit
+import contextlib
+import os
+import sys
 import threading
+import time
 
-from rjobs._rjobs import _at_exit, _at_last
+from rjobs._rjobs import _at_exit, _at_last, _is_ending, _left_at_end, _wait_at_end
 
 # mypy reads it as True.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+    from typing import Any
 
 __rjobs_internal__ = True
 
 _installed = False
+# What `threading` keeps of the hook that was registered last.
+_registered: object = None
+_before_waiting: list[Callable[[], object]] = []
+_before_ending: list[Callable[[], object]] = []
+
+# Seconds after a signal in which no other is heard.
+_DEAF = 2.0
+
+# Modules that are a prompt when they are run by `python -m`, and take back what says so when they end.
+_PROMPTS = ("asyncio.__main__", "code")
 
 
 def install() -> None:
@@ -23,12 +40,22 @@ def install() -> None:
     if _installed:
         return
     _installed = True
-    atexit.register(_at_last)
-    call_at_exit(_at_exit)
+    atexit.register(_last)
+    _register(_end)
 
 
-def call_at_exit(hook: Callable[[], object]) -> None:
-    """Have `hook()` called when the interpreter begins to end; the newest is called first."""
+def before_waiting(hook: Callable[[], object]) -> None:
+    """Have `hook()` called when the program has come to its end, before its jobs are waited for."""
+    _before_waiting.append(hook)
+
+
+def before_ending(hook: Callable[[], object]) -> None:
+    """Have `hook()` called when no job is waited for any more, before those that are left are ended."""
+    _before_ending.append(hook)
+
+
+def _register(hook: Callable[[], object]) -> None:
+    global _registered  # noqa: PLW0603
     # threading's hooks run before it joins threads and before anything is finalized; atexit's run after that. The
     # former is private (concurrent.futures uses it), so the latter stands by.
     register = getattr(threading, "_register_atexit", atexit.register)
@@ -37,8 +64,175 @@ def call_at_exit(hook: Callable[[], object]) -> None:
     except RuntimeError:
         # "can't register atexit after shutdown": a manager made by code that runs at exit.
         atexit.register(hook)
+        return
+    hooks = getattr(threading, "_threading_atexits", None)
+    _registered = hooks[-1] if hooks else None
+
+
+def stay_first() -> None:
+    """See to it that the hook is called before those of modules that were imported since.
+
+    The newest is called first, and `concurrent.futures` closes all its pools in one, also those that jobs still use.
+    """
+    hooks = getattr(threading, "_threading_atexits", None)
+    if not hooks or hooks[-1] is _registered or getattr(threading, "_SHUTTING_DOWN", True):
+        return
+    _register(_end)
+
+
+def _end() -> None:
+    """What `threading` calls when the main thread has come to its end."""
+    if _is_ending():
+        return
+    interrupted: BaseException | None = None
+    with _signals:
+        try:
+            for hook in reversed(_before_waiting):
+                hook()
+            with _still_open():
+                _wait_at_end()
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C, or what a handler of the program's raises
+            interrupted = error
+        _signals.hush()
+        _end_jobs(interrupted)
+    if interrupted is None:
+        return
+    # One that is there to end the program has done so; but where Python waits for threads next, it ends that as well.
+    if has_other_threads() or not isinstance(interrupted, (KeyboardInterrupt, SystemExit)):
+        raise interrupted.with_traceback(None)
+
+
+def _last() -> None:
+    """What `atexit` calls when the threads have ended that are no daemons: until then they may go on with jobs."""
+    if not _is_ending():
+        # The hook was cut short before it had begun, by Ctrl-C in `threading`.
+        with _signals:
+            _signals.hush()
+            _end_jobs(KeyboardInterrupt())
+    _signals.ignore()
+    _at_last()
+
+
+def _end_jobs(interrupted: BaseException | None) -> None:
+    left = _left_at_end() if interrupted is not None else 0
+    if left:
+        jobs = "1 job was ended before it was done" if left == 1 else f"{left} jobs were ended before they were done"
+        why = f"{type(interrupted).__name__} while the end of the program waited"
+        # Where there is none, or nobody reads it any more, nobody can be told.
+        with contextlib.suppress(Exception):
+            sys.stderr.write(f"rjobs: {jobs} ({why})\n")
+            sys.stderr.flush()
+    for hook in reversed(_before_ending):
+        hook()
+    _at_exit()
+
+
+class _Signals:
+    """Handlers of signals while the program ends: from the first that raises on they are not called for two seconds.
+
+    That is more than the end takes, and whoever presses Ctrl-C again and again is not to cut short what that does.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._deaf_until = 0.0
+        self._came = False
+
+    def __enter__(self) -> None:
+        for number in (_signal.SIGINT, _signal.SIGTERM):
+            handler = _signal.getsignal(number)
+            # Only the main thread may, and only in the main interpreter.
+            with contextlib.suppress(ValueError):
+                if callable(handler):
+                    self._before[number] = handler
+                    _signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if time.monotonic() < self._deaf_until:
+            return
+        try:
+            self._before[number](number, frame)
+        except BaseException:
+            self._came = True
+            self.hush()
+            raise
+
+    def hush(self) -> None:
+        """Let none of them raise just now."""
+        self._deaf_until = time.monotonic() + _DEAF
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            if not self._came and _signal.getsignal(number) == self._handle:
+                _signal.signal(number, handler)
+
+    def ignore(self) -> None:
+        """At the very last, if one came: Python sets handlers back to what ends the process."""
+        for number in self._before:
+            if self._came and _signal.getsignal(number) == self._handle:
+                _signal.signal(number, _signal.SIG_IGN)
+
+
+_signals = _Signals()
+
+
+@contextlib.contextmanager
+def _still_open() -> Iterator[None]:
+    """While jobs go on, modules that they import may register hooks with `threading`, as before; called here then."""
+    hooks = getattr(threading, "_threading_atexits", None)
+    if hooks is None or not getattr(threading, "_SHUTTING_DOWN", False):
+        yield
+        return
+    known = len(hooks)
+    threading._SHUTTING_DOWN = False  # type: ignore[attr-defined]  # noqa: SLF001
+    try:
+        yield
+    finally:
+        threading._SHUTTING_DOWN = True  # type: ignore[attr-defined]  # noqa: SLF001
+        while len(hooks) > known:
+            hooks.pop()()
+
+
+def has_other_threads() -> bool:
+    """Whether there are threads that Python waits for at the end of the program, besides the calling one."""
+    here = threading.current_thread()
+    main = threading.main_thread()
+    return any(not (thread.daemon or thread is here or thread is main) for thread in threading.enumerate())
 
 
 def is_daemon() -> bool:
     """Whether the calling thread is one that the end of the interpreter does not wait for."""
     return threading.current_thread().daemon
+
+
+def is_interactive() -> bool:
+    """Whether somebody works at a prompt: a kernel, IPython, `python -i` or Python's own prompt, now or next."""
+    if _is_child():
+        return False
+    if sys.flags.interactive:
+        return True
+    if hasattr(sys, "ps1"):
+        return not _runs_a_file_by_ipython()
+    main = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if getattr(main, "name", None) in _PROMPTS:
+        return True
+    # As Python looks when it has come to the end of a script.
+    inspects = sys.flags.inspect or (not sys.flags.ignore_environment and os.environ.get("PYTHONINSPECT"))
+    try:
+        return bool(inspects) and sys.stdin.isatty()
+    except (AttributeError, ValueError, OSError):
+        return False
+
+
+def _is_child() -> bool:
+    """Whether it is a process of `multiprocessing`: it may be forked from one with a prompt, and has none itself."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
+def _runs_a_file_by_ipython() -> bool:
+    """`ipython script.py`, or with `-c` or `-m`: a shell without a prompt."""
+    traitlets: Any = sys.modules.get("traitlets.config.application")
+    if traitlets is None or not traitlets.Application.initialized():
+        return False
+    return getattr(traitlets.Application._instance, "interact", True) is False  # noqa: SLF001

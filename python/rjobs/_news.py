@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rjobs import _threads
-from rjobs._lifecycle import call_at_exit, install
+from rjobs._lifecycle import before_ending, install
 from rjobs._safe_text import duration, one_line
 from rjobs._traceback import summary
 
@@ -97,9 +97,8 @@ class _Teller:
         self._is_telling = False
         self._is_over = False
         self._pid = os.getpid()
-        # What comes at the exit first is what was registered last: to be closed before the jobs are ended.
         install()
-        call_at_exit(self._close)
+        before_ending(self._close)
 
     def tell(self, job: Job[Any]) -> None:
         """Tell of a job, now or with others in a moment. Does not block."""

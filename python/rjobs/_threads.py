@@ -6,6 +6,8 @@ import contextvars
 import threading
 from typing import TYPE_CHECKING, Any
 
+from rjobs._lifecycle import stay_first
+
 if TYPE_CHECKING:
     from rjobs._rjobs import Job, Keeper, Worker
 
@@ -54,4 +56,5 @@ class WorkerThread(threading.Thread):
 
 def start_worker(worker: Worker | Keeper, serial: str) -> None:
     """Start a thread for ``worker``. Raises RuntimeError when the system gives none."""
+    stay_first()
     _start(WorkerThread(worker, serial))

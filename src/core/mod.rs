@@ -9,6 +9,7 @@
 pub mod backlog;
 pub mod bars;
 pub mod bell;
+pub mod census;
 pub mod clock;
 pub mod entrance;
 pub mod generations;

@@ -237,6 +237,14 @@ impl<T> Pool<T> {
         self.crew.lock().closed = true;
     }
 
+    /// Whether a piece of work for which `is_it` holds is queued, and waits for workers that are all at others. `is_it` runs
+    /// under the lock: no Python.
+    pub fn is_behind(&self, is_it: impl FnMut(&T) -> bool) -> bool {
+        let crew = self.crew.lock();
+        let is_full = crew.workers >= self.max_workers.saturating_add(crew.stuck);
+        is_full && crew.parked == 0 && crew.rising == 0 && crew.queue.any(is_it)
+    }
+
     /// Empty the queue into the caller's hands, in its order, each with its rank.
     pub fn take_queue(&self) -> Vec<(T, i32)> {
         self.crew.lock().queue.take()

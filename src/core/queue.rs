@@ -67,6 +67,11 @@ impl<T> Queue<T> {
         self.ranked.remove(&key)
     }
 
+    /// Whether `is_it` holds for any.
+    pub fn any(&self, is_it: impl FnMut(&T) -> bool) -> bool {
+        self.plain.iter().chain(self.ranked.values()).any(is_it)
+    }
+
     /// Take all, in order, each with its rank.
     pub fn take(&mut self) -> Vec<(T, i32)> {
         let mut all = Vec::with_capacity(self.len());

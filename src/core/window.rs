@@ -105,6 +105,11 @@ impl Window {
         self.has_consumer = true;
     }
 
+    /// Whether somebody has iterated.
+    pub const fn has_consumer(&self) -> bool {
+        self.has_consumer
+    }
+
     /// Somebody waits for the whole group: nothing holds it back from here on.
     pub const fn lift(&mut self) {
         self.is_lifted = true;

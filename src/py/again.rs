@@ -13,7 +13,7 @@ use super::fault::{Place, may_happen};
 use super::job::Job;
 use super::outcome::Outcome;
 use super::plan::{Plan, Stage};
-use super::{errors, exit, gates, held, log, seconds, shim};
+use super::{errors, exit, gates, held, last_wait, log, seconds, shim};
 use crate::core::state::State;
 
 /// What a run of a job with a plan came to.
@@ -45,7 +45,9 @@ pub(crate) fn after_run(
         Ok(Verdict::Value(value)) => (State::Done, Outcome::Value(value)),
         Err(error) => (State::Failed, Outcome::raised(error.value(job.py()))),
     };
-    let goes_on = !matches!(state, State::Killed | State::Lost) && !exit::is_ending();
+    let goes_on = !matches!(state, State::Killed | State::Lost)
+        && !exit::is_ending()
+        && !last_wait::ends_schedule(job.get());
     if let Some(every) = plan.every.filter(|_| goes_on) {
         plan.failures.store(0, Ordering::Release);
         let when = plan.next_run(every, Instant::now());
@@ -169,7 +171,7 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Option<Instant>, stage: 
             Err(error) => gates::cannot_run(job, &PyErr::from(error)),
         }
     }
-    if stage == Stage::Schedule && this.house.entrance.is_closed() {
+    if stage == Stage::Schedule && has_no_further_run(this) {
         // Shut down since it was looked at: who did that may have looked here before this was queued.
         Job::end_queued(job, State::Cancelled);
     }
@@ -180,6 +182,11 @@ fn queue_again(job: &Bound<'_, Job>, plan: &Plan, when: Option<Instant>, stage: 
     true
 }
 
+/// Whether the periodic job is not to run any more.
+fn has_no_further_run(job: &Job) -> bool {
+    job.house.entrance.is_closed() || last_wait::ends_schedule(job)
+}
+
 /// The time has come: on the timers' thread.
 pub(crate) fn its_time(job: &Bound<'_, Job>) {
     let this = job.get();
@@ -188,7 +195,7 @@ pub(crate) fn its_time(job: &Bound<'_, Job>) {
     if this.state() != State::Queued {
         return;
     }
-    let is_last = plan.stage() == Stage::Schedule && this.house.entrance.is_closed();
+    let is_last = plan.stage() == Stage::Schedule && has_no_further_run(this);
     if is_last || exit::is_ending() {
         Job::end_queued(job, State::Cancelled);
         return;

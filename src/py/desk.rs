@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use super::errand::Errand;
 use super::errors::JobKilled;
 use super::fault::{self, Place, may_happen};
-use super::house::{self, House};
+use super::house;
 use super::job::Job;
 use crate::command::{Command, Ending, Room, Wish};
 use crate::core::clock::Tick;
@@ -221,13 +221,6 @@ pub(crate) fn end_all(py: Python<'_>, is_meant: impl Fn(&Bound<'_, Job>) -> bool
             let _ = Job::strike(&job, &class);
         }
     }
-}
-
-/// The same for what one manager started, and is not to be waited for.
-pub(crate) fn end_daemons(py: Python<'_>, house: &Arc<House>) {
-    end_all(py, |job| {
-        job.get().daemon && Arc::ptr_eq(&job.get().house, house)
-    });
 }
 
 /// Whether any command has not ended.

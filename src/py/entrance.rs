@@ -180,9 +180,7 @@ impl Owner<'_> {
                 extras.feeds = more.feeds.as_ref().map(|job| job.clone_ref(py));
             });
         }
-        if !options.daemon {
-            exit::keep_for(job);
-        }
+        job.get().is_counted();
         self.registry
             .insert(job.get().record.number(), job.clone().unbind());
     }

@@ -1,21 +1,18 @@
 //! The end of the interpreter, and the beginning of a forked child.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::PyDict;
 
 use super::desk;
 use super::errors::JobKilled;
 use super::event_loop::errand::Errand;
 use super::house::{self, House};
 use super::job::Job;
-use super::kill;
-use super::wait::Patience;
+use super::{kill, last_wait};
 use crate::core::state::State;
 use crate::core::visits;
 use crate::interrupt::beat;
@@ -29,21 +26,6 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// How long it waits for our own threads to be done with what they are at.
 const LAST: Duration = Duration::from_millis(500);
-
-/// Jobs with `daemon=False` that have not ended, by their address: an executor has a million of them.
-static KEEPERS: Mutex<BTreeMap<usize, Py<Job>>> = Mutex::new(BTreeMap::new());
-
-/// The exit waits for `job`.
-pub(crate) fn keep_for(job: &Bound<'_, Job>) {
-    let kept = job.clone().unbind();
-    KEEPERS.lock().insert(job.as_ptr() as usize, kept);
-}
-
-/// It has ended, and its callbacks have run.
-pub(crate) fn forget(job: &Bound<'_, Job>) {
-    let kept = KEEPERS.lock().remove(&(job.as_ptr() as usize));
-    drop(kept);
-}
 
 /// Set when workers must begin nothing more.
 static ENDING: AtomicBool = AtomicBool::new(false);
@@ -62,25 +44,35 @@ pub(crate) fn stay_out(py: Python<'_>) -> ! {
     })
 }
 
-/// What `rjobs._lifecycle` has `threading` call before it finalizes anything.
-///
-/// Waits for jobs with `daemon=False`; then closes every pool, cancels what is queued, strikes what runs, and waits half a
-/// second at most for the workers to be done with their jobs, and for external commands to end, which are killed then. Those
-/// that are stay away from the interpreter for good. A job that still runs then stays where it is: `interrupt::call` keeps the
-/// process from being aborted when it wants the interpreter back.
+/// Whether the end has come so far that nothing is taken any more.
 #[pyfunction]
-pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
-    // Ctrl-C ends the waiting, as it does for threads that are no daemons, and is passed on.
-    let waited = wait_for_keepers(py);
+pub(crate) fn _is_ending() -> bool {
+    is_ending()
+}
+
+/// What `rjobs._lifecycle` has the end of the program do when it waits for no job any more, before `threading` joins threads and
+/// anything is finalized.
+///
+/// Closes every pool, cancels what is queued, strikes what runs, and waits half a second at most for the workers to be done with
+/// their jobs, and for external commands to end, which are killed then. Those that are stay away from the interpreter for good.
+/// A job that still runs then stays where it is: `interrupt::call` keeps the process from being aborted when it wants the
+/// interpreter back.
+#[pyfunction]
+pub(crate) fn _at_exit(py: Python<'_>) {
     ENDING.store(true, Ordering::Release);
     let houses = house::houses();
     let mut later = Vec::new();
     for house in &houses {
         house.pool.close_silently();
-        later.extend(end_daemons(py, house));
+        // Also what waits beside the pool: for other jobs, a limit, its next try or run.
+        let waits = |job: &Py<Job>| (job.get().state() == State::Queued).then(|| job.clone_ref(py));
+        let waiting = house.registry().map(|registry| registry.collect(waits));
+        for job in waiting.unwrap_or_default() {
+            Job::end_queued(job.bind(py), State::Cancelled);
+        }
+        later.extend(end_jobs(py, house, |_| true));
     }
     desk::end_all(py, |_| true);
-    let class = py.get_type::<JobKilled>();
     let slots: Vec<_> = houses.iter().flat_map(|house| house.slots()).collect();
     let is_busy = || {
         desk::is_busy()
@@ -91,10 +83,9 @@ pub(crate) fn _at_exit(py: Python<'_>) -> PyResult<()> {
     // By looking, since a thread that is stuck tells nobody; and only now, when the process is about to end.
     while is_busy() && Instant::now() < deadline {
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
-        later.retain(|job| job.strike(&class) == Choice::NotNow);
+        later.retain(|job: &Running| job.strike(py) == NOT_NOW);
     }
     desk::close(py);
-    waited
 }
 
 /// What `rjobs._lifecycle` has `atexit` call, when the threads have ended that are no daemons: until then they may wait for
@@ -111,98 +102,73 @@ pub(crate) fn _at_last(py: Python<'_>) {
 }
 
 /// A job that runs.
-struct Running {
+pub(crate) struct Running {
     house: Arc<House>,
     slot: Arc<Slot>,
     job: u64,
 }
 
+/// It is to be tried again in a moment.
+pub(crate) const NOT_NOW: Choice = Choice::NotNow;
+
 impl Running {
-    fn strike(&self, class: &Bound<'_, PyType>) -> Choice {
+    /// End it, if that may be just now.
+    pub(crate) fn strike(&self, py: Python<'_>) -> Choice {
         // A lock that `logging` is left with is one that `logging.shutdown` waits for without end.
-        if !self.slot.may_be_struck(class.py(), self.job, Spare::Locks) {
-            return Choice::NotNow;
+        if !self.slot.may_be_struck(py, self.job, Spare::Locks) {
+            return NOT_NOW;
         }
-        kill::strike(&self.house, &self.slot, class, self.job);
+        kill::strike(
+            &self.house,
+            &self.slot,
+            &py.get_type::<JobKilled>(),
+            self.job,
+        );
         Choice::Settled
     }
 }
 
-fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
-    loop {
-        let keeper = KEEPERS
-            .lock()
-            .last_key_value()
-            .map(|(_, job)| job.clone_ref(py));
-        let Some(job) = keeper else { return Ok(()) };
-        let job = job.bind(py);
-        if !job.get().house.is_here() {
-            forget(job);
-            continue;
-        }
-        if job.get().is_over() {
-            // Its callbacks run: what they do is as much a part of the program as the job, and they may start others.
-            py.detach(|| std::thread::sleep(Duration::from_millis(1)));
-            py.check_signals()?;
-            continue;
-        }
-        if job.get().state() == State::Queued {
-            // It may be queued behind jobs that never end, and that the exit ends anyway.
-            let class = py.get_type::<JobKilled>();
-            let mut later = end_daemons(py, &job.get().house);
-            desk::end_daemons(py, &job.get().house);
-            while !later.is_empty() {
-                py.detach(|| std::thread::sleep(Duration::from_millis(1)));
-                py.check_signals()?;
-                later.retain(|job| job.strike(&class) == Choice::NotNow);
-            }
-        }
-        job.get().wait(py, Patience::ENDLESS)?;
-    }
-}
-
-/// Cancel what is queued and strike what runs, but for jobs with `daemon=False`; those that could not be struck just now.
-fn end_daemons(py: Python<'_>, house: &Arc<House>) -> Vec<Running> {
-    let class = py.get_type::<JobKilled>();
-    let is_keeper = |job: u64| {
-        KEEPERS.lock().values().any(|keeper| {
-            let keeper = keeper.get();
-            keeper.record.owns(job) && Arc::ptr_eq(&keeper.house, house)
-        })
-    };
-    if is_ending() {
-        // Also what waits beside the pool: for other jobs, a limit, its next try or run.
-        let waits = |job: &Py<Job>| (job.get().state() == State::Queued).then(|| job.clone_ref(py));
-        let waiting = house.registry().map(|registry| registry.collect(waits));
-        for job in waiting.unwrap_or_default() {
-            Job::end_queued(job.bind(py), State::Cancelled);
-        }
-    }
+/// Cancel what is queued for the workers of a house and strike what runs: all that `is_meant`. Those that could not be struck
+/// just now.
+pub(crate) fn end_jobs(
+    py: Python<'_>,
+    house: &Arc<House>,
+    is_meant: impl Fn(&Bound<'_, Job>) -> bool,
+) -> Vec<Running> {
     for (job, rank) in house.pool.take_queue() {
-        if is_ending() || job.get().daemon {
+        if is_ending() || is_meant(job.bind(py)) {
             Job::end_queued(job.bind(py), State::Cancelled);
         } else {
             house.pool.put_back(job, rank);
         }
     }
     for errand in house.room.inside() {
-        if !is_ending() && is_keeper(errand.aim) {
-            continue;
-        }
-        if let Some(job) = errand.job(py)
+        if let Some(job) = errand.job(py).filter(&is_meant)
             && !Job::end_queued(&job, State::Cancelled)
         {
             // Its loop cancels it, and its steps are struck where that has to be: nothing is to be tried again here.
-            Errand::ask(&errand, &class);
+            Errand::ask(&errand, &py.get_type::<JobKilled>());
         }
     }
-    let running = house.slots().into_iter().filter_map(|slot| {
-        let job = slot.job().filter(|job| is_ending() || !is_keeper(*job))?;
+    let running = house.members().into_iter().filter_map(|(slot, here)| {
+        let aim = slot.job()?;
+        let job = here.lock().as_ref().map(|job| job.clone_ref(py));
+        let is_meant = match job {
+            // It goes on to another one just now, where nobody knows yet which.
+            None => is_ending(),
+            Some(job) => is_ending() || (job.get().record.owns(aim) && is_meant(job.bind(py))),
+        };
         let house = Arc::clone(house);
-        Some(Running { house, slot, job })
+        is_meant.then_some(Running {
+            house,
+            slot,
+            job: aim,
+        })
     });
+    let running: Vec<_> = running.collect();
     running
-        .filter(|job| job.strike(&class) == Choice::NotNow)
+        .into_iter()
+        .filter(|job| job.strike(py) == NOT_NOW)
         .collect()
 }
 
@@ -226,4 +192,5 @@ pub(crate) fn _after_fork_in_child() {
     // Nobody here can kill the job that forked: the guards let its thread be.
     beat::after_fork_in_child();
     visits::after_fork_in_child();
+    last_wait::after_fork_in_child();
 }

@@ -13,6 +13,7 @@ use super::event_loop::room::Room;
 use super::job::Job;
 use super::news::News;
 use crate::core::backlog::Backlog;
+use crate::core::census::Census;
 use crate::core::entrance::Entrance;
 use crate::core::limits::Limits;
 use crate::core::pool::Pool;
@@ -42,8 +43,12 @@ pub(crate) struct House {
     news: Weak<News>,
     /// Somebody is to be told at once. Read at every end of a job.
     listened: AtomicBool,
-    /// The workers that are alive.
-    slots: Mutex<Vec<Arc<Slot>>>,
+    /// The workers that are alive, each with the job that it runs.
+    members: Mutex<Vec<Member>>,
+    /// `daemon=` of the manager.
+    pub(crate) daemon: Option<bool>,
+    /// The jobs that have not ended, for the end of the program.
+    pub(crate) census: Census,
     /// Bytes of output kept per job.
     pub(crate) output_limit: usize,
     workers_started: AtomicU64,
@@ -51,6 +56,9 @@ pub(crate) struct House {
     awaited: AtomicBool,
     generation: u32,
 }
+
+/// A worker: where it can be struck, and what it works for.
+type Member = (Arc<Slot>, Arc<Mutex<Option<Py<Job>>>>);
 
 /// How often this process was forked on the way from the first import: threads of another generation are not here.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -78,8 +86,8 @@ impl House {
         max_workers: usize,
         idle_timeout: Duration,
         output_limit: usize,
-        backlog: Option<Backlog>,
-        blocks_when_full: bool,
+        backlog: (Option<Backlog>, bool),
+        daemon: Option<bool>,
         registry: &Arc<Registry<Py<Job>>>,
         news: &Arc<News>,
     ) -> Arc<Self> {
@@ -89,13 +97,15 @@ impl House {
             entrance: Entrance::new(),
             limits: Limits::new(),
             next_look: Mutex::new(None),
-            backlog,
-            blocks_when_full,
+            backlog: backlog.0,
+            blocks_when_full: backlog.1,
             room: Room::new(idle_timeout),
             registry: Arc::downgrade(registry),
             news: Arc::downgrade(news),
             listened: AtomicBool::new(false),
-            slots: Mutex::new(Vec::new()),
+            members: Mutex::new(Vec::new()),
+            daemon,
+            census: Census::default(),
             output_limit,
             workers_started: AtomicU64::new(0),
             awaited: AtomicBool::new(false),
@@ -180,16 +190,27 @@ impl House {
         self.workers_started.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn moved_in(&self, slot: &Arc<Slot>) {
-        self.slots.lock().push(Arc::clone(slot));
+    pub(crate) fn moved_in(&self, slot: &Arc<Slot>, job: &Arc<Mutex<Option<Py<Job>>>>) {
+        let member = (Arc::clone(slot), Arc::clone(job));
+        self.members.lock().push(member);
     }
 
     pub(crate) fn moved_out(&self, slot: &Arc<Slot>) {
-        self.slots.lock().retain(|kept| !Arc::ptr_eq(kept, slot));
+        let mut members = self.members.lock();
+        let place = members.iter().position(|kept| Arc::ptr_eq(&kept.0, slot));
+        let gone = place.map(|place| members.swap_remove(place));
+        drop(members);
+        drop(gone);
     }
 
-    /// The slots of the workers that are alive.
+    /// The workers that are alive.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        self.members.lock().clone()
+    }
+
+    /// Their slots.
     pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
-        self.slots.lock().clone()
+        let members = self.members.lock();
+        members.iter().map(|(slot, _)| Arc::clone(slot)).collect()
     }
 }

@@ -19,6 +19,7 @@ use super::runner::Runner;
 use super::values::Stream;
 use super::work::{Kind, Label, Work};
 use crate::core::bars::Bars;
+use crate::core::census::Entry;
 use crate::core::clock::Tick;
 use crate::core::latch::Latch;
 use crate::core::output::Output;
@@ -40,7 +41,10 @@ pub struct Job {
     pub(crate) source: Option<Box<Source>>,
     pub(crate) kind: Kind,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) daemon: bool,
+    /// What was asked for.
+    pub(crate) daemon: Option<bool>,
+    /// How the census of its house has it.
+    pub(super) entry: Entry,
     pub(crate) echo: bool,
     /// What holds it back and what comes after a run, for the few that have such a thing.
     pub(crate) plan: Option<Box<Plan>>,
@@ -107,6 +111,8 @@ pub(crate) struct Extras {
     pub(crate) progress: Option<Box<Bars>>,
     /// Those who follow its output to its end.
     pub(crate) followers: usize,
+    /// Somebody has read its values, or was about to.
+    pub(crate) was_read: bool,
 }
 
 impl Extras {
@@ -158,6 +164,7 @@ impl Job {
             kind,
             timeout: options.timeout,
             daemon: options.daemon,
+            entry: Entry::new(),
             echo: options.echo,
             plan: options.more.as_ref().map(|more| Box::new(Plan::new(more))),
             counted: AtomicBool::new(false),

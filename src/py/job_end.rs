@@ -8,7 +8,7 @@ use super::fault::{Place, contained, may_happen};
 use super::job::Job;
 use super::outcome::Outcome;
 use super::values::ring_all;
-use super::{exit, gates, held, shim};
+use super::{gates, held, shim};
 use crate::core::clock::Tick;
 use crate::core::state::State;
 use crate::interrupt::{call, collector};
@@ -128,9 +128,7 @@ impl Job {
         }
         contained(py, || Self::tell_end(me));
         // After the callbacks: the exit waits for those, too.
-        if !job.daemon {
-            contained(py, || exit::forget(me));
-        }
+        contained(py, || job.is_done_with());
         contained(py, || again::forget_later(me));
         contained(py, || job.come_back());
     }

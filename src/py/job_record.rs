@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::job::Job;
+use super::last_wait;
 use super::outcome::Outcome;
 use super::shim;
 use crate::core::clock;
@@ -240,10 +241,14 @@ impl Job {
         self.slot().map(|slot| slot.thread().native_id)
     }
 
-    /// False: the exit of the interpreter waits for it. True (the default): it is ended then.
+    /// False: the end of the program waits for it. True: it is ended then. As `daemon=` of the job or else of the manager has
+    /// it; without these True where one works interactively (IPython, a kernel, `python -i`), False in a script.
     #[getter(daemon)]
-    fn is_daemon(&self) -> bool {
-        self.daemon
+    fn is_daemon(&self, py: Python<'_>) -> PyResult<bool> {
+        match self.daemon.or(self.house.daemon) {
+            Some(daemon) => Ok(daemon),
+            None => last_wait::is_interactive(py),
+        }
     }
 
     /// True: what it prints goes where it would go without a job, as well.

@@ -13,7 +13,7 @@ use super::entrance::Blueprint;
 use super::house::House;
 use super::job::Job;
 use super::news::News;
-use super::options::Options;
+use super::options::{self, Options};
 use super::seconds::{self, Given};
 use super::shim::{self, Opened};
 use super::view::ManagerView;
@@ -36,8 +36,9 @@ const OUTPUT_LIMIT: usize = 1 << 20;
 /// start by need, and leave after `idle_timeout` seconds without work. `output_limit` is how many bytes of its output each
 /// job keeps. Records stay until `remove` or `flush`; numbers are never reused. At most `max_queued` jobs (default: no bound)
 /// wait for their start: with `on_full='block'` one more waits in the call that submits it, with 'reject' that call raises
-/// `QueueFull`, which gives the work back; jobs that jobs of this manager submit never wait there, and come on top. Raises
-/// `ValueError` for numbers that make no sense.
+/// `QueueFull`, which gives the work back; jobs that jobs of this manager submit never wait there, and come on top. The end of
+/// the program ends the jobs with `daemon=True`, and waits for them with False, until Ctrl-C; the default is True where one works
+/// interactively (IPython, a kernel, `python -i`), and False in a script. Raises `ValueError` for numbers that make no sense.
 #[pyclass(frozen, subclass, weakref, module = "rjobs")]
 #[derive(Debug)]
 pub struct JobManager {
@@ -157,8 +158,11 @@ pub(crate) fn count_of(
 impl JobManager {
     #[new]
     #[pyo3(
-        signature = (max_workers = None, *, idle_timeout = Given::Default, output_limit = None, max_queued = None, on_full = "block"),
-        text_signature = "(max_workers=None, *, idle_timeout=10.0, output_limit=1048576, max_queued=None, on_full='block')"
+        signature = (
+            max_workers = None, *, idle_timeout = Given::Default, output_limit = None, max_queued = None, on_full = "block",
+            daemon = None
+        ),
+        text_signature = "(max_workers=None, *, idle_timeout=10.0, output_limit=1048576, max_queued=None, on_full='block', daemon=None)"
     )]
     fn py_new(
         py: Python<'_>,
@@ -167,6 +171,7 @@ impl JobManager {
         output_limit: Option<&Bound<'_, PyAny>>,
         max_queued: Option<&Bound<'_, PyAny>>,
         on_full: &str,
+        daemon: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let max_workers = match max_workers {
             None => MAX_WORKERS,
@@ -187,6 +192,7 @@ impl JobManager {
                 on_full.escape_debug()
             )));
         }
+        let daemon = daemon.map_or(Ok(None), |daemon| options::choice("daemon", daemon))?;
         let idle = match idle_timeout {
             Given::Default => IDLE_TIMEOUT,
             // Without end: workers stay.
@@ -207,8 +213,8 @@ impl JobManager {
                 max_workers,
                 idle,
                 limit,
-                backlog,
-                on_full == "block",
+                (backlog, on_full == "block"),
+                daemon,
                 &registry,
                 &news,
             ),
@@ -225,8 +231,8 @@ impl JobManager {
     /// `retry()`; names that are not bound yet, and all names of statements, are looked up when the job runs.
     /// Keyword arguments of the function do not go here, but into `kw`, or to `submit`. What goes here are options:
     ///
-    /// - `name` (str), `timeout` (seconds of the run, default none), `daemon` (default True: the exit of the interpreter ends
-    ///   the job; False: it waits for it);
+    /// - `name` (str), `timeout` (seconds of the run, default none), `daemon` (True: the end of the program ends the job; False:
+    ///   it waits for it; default: as the manager has it);
     /// - `after` (jobs or numbers: it starts when all of them are done, and is 'skipped' when one ends otherwise),
     ///   `priority` (int, default 0: higher ones are taken from the queue first), `limit` (names made by `limit()`);
     /// - `ttl` (seconds that it may wait for its first run, then it is 'expired'), `result_ttl` (seconds that its record is

@@ -33,6 +33,7 @@ mod job_look;
 mod job_output;
 mod job_record;
 pub(crate) mod kill;
+pub(crate) mod last_wait;
 mod lent;
 pub(crate) mod log;
 pub(crate) mod manager;

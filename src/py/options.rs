@@ -19,13 +19,13 @@ use crate::core::limits::Names;
 use super::manager::count_of;
 
 /// How a job is run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) name: Option<Box<str>>,
     /// Of the run.
     pub(crate) timeout: Option<Duration>,
-    /// False: the exit of the interpreter waits for the job.
-    pub(crate) daemon: bool,
+    /// False: the end of the program waits for the job; True: it ends it; None: as the manager has it.
+    pub(crate) daemon: Option<bool>,
     /// What it prints goes where it would go without a job, as well.
     pub(crate) echo: bool,
     /// How many of its values may wait to be read; None for the default.
@@ -50,19 +50,6 @@ pub(crate) struct More {
     pub(crate) every: Option<Duration>,
     /// Of `then`, which is no option: the job whose result is the first argument.
     pub(crate) feeds: Option<Py<Job>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            name: None,
-            timeout: None,
-            daemon: true,
-            echo: false,
-            more: None,
-            buffersize: None,
-        }
-    }
 }
 
 const KNOWN: &str = "name, timeout, daemon, after, priority, limit, ttl, result_ttl, retry, cache, lock, \
@@ -101,7 +88,7 @@ impl Options {
         match key {
             "name" => self.name = name(value)?,
             "timeout" => self.timeout = seconds::above_0(key, value, "for no limit")?,
-            "daemon" => self.daemon = flag(key, value)?,
+            "daemon" => self.daemon = Some(flag(key, value)?),
             "echo" => self.echo = flag(key, value)?,
             "buffersize" => self.buffersize = buffersize(value)?,
             "ttl" => {
@@ -208,6 +195,16 @@ fn flag(option: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(flag
         .map_err(|_| wrong(option, "True or False", value))?
         .is_true())
+}
+
+/// True, False, or None for neither.
+pub(crate) fn choice(option: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    let flag = value.cast::<PyBool>();
+    let flag = flag.map_err(|_| wrong(option, "True, False or None", value));
+    Ok(Some(flag?.is_true()))
 }
 
 fn name(value: &Bound<'_, PyAny>) -> PyResult<Option<Box<str>>> {

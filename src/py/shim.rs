@@ -143,6 +143,8 @@ doors! {
         HOOK_STREAMS = "rjobs._capture", "hook_streams";
         INSTALL_CAPTURE = "rjobs._capture", "install";
         INSTALL_LIFECYCLE = "rjobs._lifecycle", "install";
+        IS_INTERACTIVE = "rjobs._lifecycle", "is_interactive";
+        HAS_OTHER_THREADS = "rjobs._lifecycle", "has_other_threads";
         IS_DAEMON = "rjobs._lifecycle", "is_daemon";
         WAITED = "rjobs._record", "Waited";
         NO_RESULT = "rjobs._no_result", "NoResult";

@@ -268,6 +268,7 @@ impl JobValues {
                 "{title} cannot read its own values: it would wait for its own end"
             )));
         }
+        job.get().with_extras(|extras| extras.was_read = true);
         Ok(Self::new(job))
     }
 

@@ -44,6 +44,13 @@ impl Patience {
         timeout.limit(name, KILL_TIME).map(Self::of)
     }
 
+    /// Until then.
+    pub(crate) const fn until(deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
+        }
+    }
+
     /// Until the earlier of the two.
     pub(crate) fn or_sooner(self, other: Self) -> Self {
         let deadline = match (self.deadline, other.deadline) {

@@ -120,7 +120,7 @@ impl Worker {
     fn settle(&self, py: Python<'_>) -> Arc<Slot> {
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
-        self.house.moved_in(&slot);
+        self.house.moved_in(&slot, &self.job);
         let post = Post {
             job: Arc::clone(&self.job),
             slot: Some(Arc::clone(&slot)),

@@ -40,7 +40,7 @@ def test_a_list_is_a_program_and_its_arguments_and_no_shell_sees_them(manager, t
 def test_a_job_that_is_a_command_looks_like_any_other(manager):
     job = manager.shell("echo hello", name="greeting", timeout=60)
     job.get(10)
-    assert (job.name, job.strform, job.timeout, job.daemon) == ("greeting", "echo hello", 60.0, True)
+    assert (job.name, job.strform, job.timeout, job.daemon) == ("greeting", "echo hello", 60.0, False)
     assert (job.func, job.expression, job.code, job.ident, job.native_id) == (None,) * 5
     assert job.pid > 0
     assert job.pid != os.getpid()

@@ -74,7 +74,8 @@ def test_a_checked_exit_code(manager):
 
 
 def test_the_end_of_the_program_ends_them(python):
-    source = "import rjobs, sys; j = rjobs.JobManager().shell([sys.executable, '-c', 'import time; time.sleep(1000)'])"
+    program = "import time; time.sleep(1000)"
+    source = f"import rjobs, sys; j = rjobs.JobManager(daemon=True).shell([sys.executable, '-c', {program!r}])"
     run = python(source)
     assert (run.stdout, run.stderr) == ("", "")
 

@@ -187,7 +187,7 @@ def test_beyond_what_descriptors_allow_they_wait_for_their_turn(python):
     source = """
         import resource, rjobs
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         before = [m.shell("sleep 1000") for _ in range(50)]
         late = m.shell("sleep 1000")
         gone = m.shell("echo never")
@@ -266,7 +266,7 @@ def test_an_exit_code_that_somebody_else_took_is_an_error(python):
 def test_the_end_of_the_program_ends_them_promptly_and_silently(python, has_ended, ending):
     source = f"""
         import sys, rjobs
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         def pids(job, count):
             text = ""
             for piece in job.follow():
@@ -290,7 +290,7 @@ def test_the_end_of_the_program_ends_them_promptly_and_silently(python, has_ende
 def test_the_end_of_the_program_waits_for_those_that_are_no_daemons(python):
     source = """
         import rjobs
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         m.shell("sleep 1000")
         job = m.shell("sleep 0.3; echo text", daemon=False)
         job.add_done_callback(lambda job: print(job.state, job.get().stdout, end=""))
@@ -302,7 +302,7 @@ def test_the_end_of_the_program_waits_for_those_that_are_no_daemons(python):
 def test_the_end_of_the_program_amid_many_ends_is_silent(python):
     source = """
         import rjobs
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         for _ in range(200): m.shell("true").add_done_callback(lambda job: None)
     """
     for _ in range(3):
@@ -314,14 +314,14 @@ def test_the_end_of_the_program_amid_many_ends_is_silent(python):
 def test_a_fork_leaves_the_parent_s_commands_alone_and_runs_its_own(python):
     source = """
         import os, sys, signal, rjobs
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         jobs = [m.shell("sleep 1000") for _ in range(5)]
         done = m.shell("echo parent"); done.get()
         for how in ("os._exit", "sys.exit"):
             pid = os.fork()
             if pid == 0:
                 signal.alarm(20)
-                n = rjobs.JobManager()
+                n = rjobs.JobManager(daemon=True)
                 assert [job.state for job in jobs] == ["lost"] * 5
                 assert done.get().stdout == "parent\\n"
                 assert jobs[0].kill() and jobs[0].state == "lost" and not jobs[0].cancel()
@@ -350,7 +350,7 @@ def test_a_callback_that_forks_ends_there_in_the_child(python, tmp_path):
     os.mkfifo(gate)
     source = f"""
         import os, signal, rjobs
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         pids = []
         def fork(job):
             pid = os.fork()

@@ -82,8 +82,8 @@ def test_functions_have_signatures(function):
 
 def test_the_manager_says_how_it_is_made():
     parameters = inspect.signature(rjobs.JobManager).parameters
-    assert list(parameters) == ["max_workers", "idle_timeout", "output_limit", "max_queued", "on_full"]
-    assert [parameter.default for parameter in parameters.values()] == [None, 10.0, 1_048_576, None, "block"]
+    assert list(parameters) == ["max_workers", "idle_timeout", "output_limit", "max_queued", "on_full", "daemon"]
+    assert [parameter.default for parameter in parameters.values()] == [None, 10.0, 1_048_576, None, "block", None]
     assert parameters["output_limit"].kind is inspect.Parameter.KEYWORD_ONLY
 
 

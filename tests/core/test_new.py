@@ -4,6 +4,7 @@ import asyncio
 import functools
 import math
 import operator
+import sys
 import threading
 from types import MappingProxyType
 
@@ -78,7 +79,7 @@ def test_submit_leaves_every_keyword_to_the_function(manager):
     job = manager.submit(everything, 1, **mine)
     assert job.get(5) == ((1,), mine)
     assert job.timeout is None
-    assert job.daemon is True
+    assert job.daemon is False
 
 
 def test_options_and_arguments_do_not_collide(manager):
@@ -93,20 +94,34 @@ def test_options_of_new(manager):
     assert (job.name, job.timeout, job.daemon) == ("n", 2.0, False)
 
 
-def test_without_options_a_job_has_no_time_out_and_is_a_daemon(manager):
+def test_without_options_a_job_has_no_time_out_and_is_a_daemon_where_one_works_interactively(manager, monkeypatch):
     job = manager.new(int)
     assert job.timeout is None
+    assert job.daemon is False
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    # As it is when it is looked at.
     assert job.daemon is True
+    assert manager.new(int, daemon=False).daemon is False
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_the_manager_says_it_for_all_that_do_not_say_it_themselves(daemon):
+    with rjobs.JobManager(daemon=daemon) as manager:
+        assert manager.submit(int).daemon is daemon
+        assert manager.new(int, daemon=not daemon).daemon is not daemon
+    for wrong in (1, "yes"):
+        with pytest.raises(TypeError, match="daemon must be True, False or None, not"):
+            rjobs.JobManager(daemon=wrong)
 
 
 def test_a_view_can_be_used_again_and_options_pile_up(manager):
     named = manager.options(name="a", timeout=9)
-    both = named.options(timeout=5, daemon=False)
+    both = named.options(timeout=5, daemon=True)
     first, second, third = named.new(int), both.submit(int), both.new(int, timeout=None, name="c")
     assert [(job.name, job.timeout, job.daemon) for job in (first, second, third)] == [
-        ("a", 9.0, True),
-        ("a", 5.0, False),
-        ("c", None, False),
+        ("a", 9.0, False),
+        ("a", 5.0, True),
+        ("c", None, True),
     ]
     assert [job.num for job in (first, second, third)] == [0, 1, 2]
 

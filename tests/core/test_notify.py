@@ -106,7 +106,7 @@ def test_live_in_a_script_is_a_line_on_stderr(python):
 def test_jobs_that_the_exit_ends_are_no_news(python, first):
     run = python(
         f"{first}import rjobs, time\n"
-        "jobs = rjobs.JobManager()\n"
+        "jobs = rjobs.JobManager(daemon=True)\n"
         "jobs.notify = 'live'\n"
         "running = [jobs.submit(time.sleep, 1000) for _ in range(3)]\n"
         "while not all(job.running() for job in running): time.sleep(0.01)\n"

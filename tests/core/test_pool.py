@@ -199,7 +199,7 @@ def test_recursion_without_end_is_an_error_and_no_crash(python, recursion):
         recursion
         + """
 import rjobs
-manager = rjobs.JobManager()
+manager = rjobs.JobManager(daemon=True)
 for _ in range(2):
     job = manager.submit(f)
     error = job.exception(30)

@@ -24,7 +24,7 @@ before = sys.stdout, sys.stderr, type(sys.stdout), sys.stdout.buffer
 facts = lambda s: (s.isatty(), s.fileno(), s.encoding, s.errors, s.name, s.mode, s.line_buffering, repr(s))
 told = facts(sys.stdout), facts(sys.stderr)
 import rjobs
-manager = rjobs.JobManager()
+manager = rjobs.JobManager(daemon=True)
 manager.submit(print, "x").get(5)
 assert before == (sys.stdout, sys.stderr, type(sys.stdout), sys.stdout.buffer)
 assert told == (facts(sys.stdout), facts(sys.stderr))
@@ -60,7 +60,7 @@ def test_a_program_without_streams_runs_its_jobs(python):
 import sys
 sys.stdout = sys.stderr = None
 import rjobs
-manager = rjobs.JobManager()
+manager = rjobs.JobManager(daemon=True)
 job = manager.submit(print, "to nowhere")
 job.join(5)
 assert job.state == "done", job.exception()

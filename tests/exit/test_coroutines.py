@@ -13,7 +13,7 @@ import rjobs
 def say(*words):
     # Not print: in a job that is the job's output.
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-m = rjobs.JobManager()
+m = rjobs.JobManager(daemon=True)
 started = threading.Event()
 def ready():
     started.set()
@@ -150,7 +150,7 @@ def test_importing_rjobs_and_running_plain_jobs_does_not_import_asyncio(run, che
     source = """
         import sys
         import rjobs
-        rjobs.JobManager().submit(int).get()
+        rjobs.JobManager(daemon=True).submit(int).get()
         print("asyncio" in sys.modules)
     """
     check(run(source), 0, "False\n")
@@ -166,7 +166,7 @@ def test_a_child_of_a_fork_makes_its_own_loop(run, check):
             signal.alarm(15)
             try:
                 assert job.state == "lost"
-                n = rjobs.JobManager()
+                n = rjobs.JobManager(daemon=True)
                 assert n.submit(asyncio.sleep, 0.01, "the child's").get(5) == "the child's"
                 n.shutdown()
                 m.shutdown()

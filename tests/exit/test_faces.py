@@ -70,7 +70,7 @@ def test_the_done_callbacks_are_waited_for(run, check):
 
 def test_in_a_given_manager_its_other_jobs_are_ended(run, check):
     source = """
-        manager = rjobs.JobManager(1)
+        manager = rjobs.JobManager(1, daemon=True)
         manager.submit(endless)
         executor = rjobs.Executor(1, manager=manager)
         for name in "abc":

@@ -42,10 +42,10 @@ def test_a_child_makes_its_own_manager_beside_the_ruins_of_the_parent_s(run, che
             barrier = threading.Barrier(64)
             done = manager.wait([manager.submit(barrier.wait) for _ in range(64)], 10).done
             return len({job.get() for job in done})
-        m = rjobs.JobManager(64)
+        m = rjobs.JobManager(64, daemon=True)
         assert fill(m) == 64
         def work():
-            n = rjobs.JobManager(64)
+            n = rjobs.JobManager(64, daemon=True)
             for _ in range(3):
                 assert fill(n) == 64
                 assert [job.get(5) for job in [n.submit(int) for _ in range(500)]] == [0] * 500
@@ -57,7 +57,7 @@ def test_a_child_makes_its_own_manager_beside_the_ruins_of_the_parent_s(run, che
 
 def test_a_fork_beside_jobs_leaves_them_running_in_the_parent_and_lost_in_the_child(run, check):
     source = """
-        m = rjobs.JobManager(max_workers=2)
+        m = rjobs.JobManager(max_workers=2, daemon=True)
         gate = threading.Event()
         done, failed = m.submit(lambda: "value"), m.submit(int, "x")
         m.wait([done, failed])
@@ -101,7 +101,7 @@ def test_a_fork_beside_jobs_leaves_them_running_in_the_parent_and_lost_in_the_ch
 
 def test_a_child_that_ends_like_a_program_keeps_its_code_and_waits_for_nobody(run, check):
     source = """
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         def spin():
             while True: pass
         m.submit(spin)
@@ -120,7 +120,7 @@ def test_a_child_that_ends_like_a_program_keeps_its_code_and_waits_for_nobody(ru
 
 def test_a_child_that_drops_the_parent_s_manager_is_unharmed(run, check):
     source = """
-        m = rjobs.JobManager(8)
+        m = rjobs.JobManager(8, daemon=True)
         barrier = threading.Barrier(8)
         m.wait([m.submit(barrier.wait) for _ in range(8)])
         def work():
@@ -135,7 +135,7 @@ def test_a_child_that_drops_the_parent_s_manager_is_unharmed(run, check):
 @pytest.mark.parametrize("options", ["", "timeout=60"], ids=["without", "with a timeout"])
 def test_a_child_forked_in_a_job_ends_when_the_job_s_function_ends(run, check, options):
     source = f"""
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         def fork(end):
             pid = os.fork()
             if pid == 0:
@@ -154,12 +154,12 @@ def test_a_child_forked_in_a_job_ends_when_the_job_s_function_ends(run, check, o
 
 def test_a_child_forked_in_a_job_is_no_job(run, check):
     source = """
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         def work():
             say(rjobs.current_job())
             print("printed by the child", flush=True)
             threading.Thread(target=print, args=("and by its thread",), kwargs={"flush": True}).start()
-            n = rjobs.JobManager()
+            n = rjobs.JobManager(daemon=True)
             say(n.submit(lambda: 42).get(5), n.submit(rjobs.current_job).get(5).num)
             try: m.submit(int)
             except rjobs.ManagerClosed: say("closed")
@@ -175,7 +175,7 @@ def test_a_child_forked_in_a_job_is_no_job(run, check):
 def test_forks_in_a_row_have_each_their_own_jobs(run, check):
     source = """
         def nest(depth):
-            m = rjobs.JobManager()
+            m = rjobs.JobManager(daemon=True)
             assert m.submit(lambda: depth).get(5) == depth
             if depth < 4:
                 code = m.submit(child, lambda: nest(depth + 1)).get(20)
@@ -188,7 +188,7 @@ def test_forks_in_a_row_have_each_their_own_jobs(run, check):
 
 def test_subprocess_in_and_beside_jobs_works_and_its_signals_are_not_blocked(run, check):
     source = """
-        m = rjobs.JobManager()
+        m = rjobs.JobManager(daemon=True)
         def call():
             return subprocess.check_output([sys.executable, "-c", "print('hello')"], text=True).strip()
         def stop():
@@ -206,7 +206,7 @@ import rjobs
 def target(queue):
     print("printed by the process", flush=True)
     assert rjobs.current_job() is None
-    m = rjobs.JobManager()
+    m = rjobs.JobManager(daemon=True)
     queue.put(m.submit(lambda: 42).get(10))
     m.submit(time.sleep, 100)
 def work(method):
@@ -222,7 +222,7 @@ def pooled(method):
         return pool.map(abs, range(-3, 0))
 if __name__ == "__main__":
     method = sys.argv[1]
-    m = rjobs.JobManager()
+    m = rjobs.JobManager(daemon=True)
     m.submit(time.sleep, 100)
     in_a_job = m.submit(work, method).get(40)
     beside = work(method)
@@ -247,7 +247,7 @@ def test_forks_at_every_moment_of_the_pool_s_life_hang_no_child(run, check):
     # Workers that park, wake, start and leave, and timers that are set and taken back, while main forks.
     source = """
         sys.setswitchinterval(1e-5)
-        m = rjobs.JobManager(16, idle_timeout=0.001)
+        m = rjobs.JobManager(16, idle_timeout=0.001, daemon=True)
         enough = False
         def feed():
             while not enough:
@@ -257,7 +257,7 @@ def test_forks_at_every_moment_of_the_pool_s_life_hang_no_child(run, check):
         for thread in threads: thread.start()
         def work():
             repr(m), m.closed, m.workers, m.running, [job.output for job in m][-5:]
-            n = rjobs.JobManager(8)
+            n = rjobs.JobManager(8, daemon=True)
             n.wait([n.options(timeout=50).submit(time.sleep, 0.0001) for _ in range(50)])
             n.shutdown()
         codes = [child(work) for _ in range(300)]

@@ -14,7 +14,7 @@ import rjobs
 def say(*words):
     # Not print: in a job that is the job's output.
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-m = rjobs.JobManager()
+m = rjobs.JobManager(daemon=True)
 started = threading.Event()
 def endless():
     started.set()
@@ -41,7 +41,7 @@ def test_a_job_that_is_no_daemon_is_waited_for(run, check):
 
 def test_one_that_a_daemon_keeps_in_the_queue_still_runs(run, check):
     source = """
-        m = rjobs.JobManager(max_workers=1)
+        m = rjobs.JobManager(max_workers=1, daemon=True)
         m.submit(endless)
         m.options(daemon=False).submit(say, "kept")
         m.submit(say, "never")
@@ -123,7 +123,7 @@ def test_the_finally_blocks_of_what_is_ended_run(run, check):
 
 def test_what_is_queued_is_cancelled_and_never_starts(run, check):
     source = """
-        m = rjobs.JobManager(max_workers=1)
+        m = rjobs.JobManager(max_workers=1, daemon=True)
         first = m.submit(endless)
         rest = [m.submit(say, "never") for _ in range(3)]
         assert started.wait(10)
@@ -140,7 +140,7 @@ def test_a_manager_that_is_used_by_an_atexit_function_answers_or_refuses(run, ch
                 return manager.submit(lambda: 5).get(2) == 5
             except (rjobs.ManagerClosed, RuntimeError):
                 return True
-        atexit.register(lambda: say(tried(m), tried(rjobs.JobManager())))
+        atexit.register(lambda: say(tried(m), tried(rjobs.JobManager(daemon=True))))
         m.submit(endless)
         sys.exit(3)
     """
@@ -152,7 +152,7 @@ def test_a_manager_that_is_first_made_at_exit_hangs_nothing(run, check):
         del m
         def late():
             try:
-                rjobs.JobManager().submit(endless)
+                rjobs.JobManager(daemon=True).submit(endless)
             except RuntimeError:
                 pass
             say("late")

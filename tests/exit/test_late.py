@@ -12,7 +12,7 @@ START = """
     import asyncio, atexit, threading, time
     import rjobs
 
-    m = rjobs.JobManager()
+    m = rjobs.JobManager(daemon=True)
 
     def beside(work):
         # The main thread ends meanwhile.

@@ -16,7 +16,7 @@ JOBS = {
         m.wait([m.submit(barrier.wait) for _ in range(8)])
     """,
     "queued jobs": """
-        m = rjobs.JobManager(max_workers=1)
+        m = rjobs.JobManager(max_workers=1, daemon=True)
         on(time.sleep, 1000)
         queued = [m.submit(print, "never") for _ in range(50)]
     """,
@@ -133,7 +133,7 @@ JOBS = {
     """,
     "submitting": """
         def feed():
-            other = rjobs.JobManager(idle_timeout=0.001)
+            other = rjobs.JobManager(idle_timeout=0.001, daemon=True)
             ready()
             while True:
                 other.submit(int)
@@ -184,16 +184,19 @@ JOBS = {
         on(log)
     """,
     "threads that are no jobs": """
+        # Without a buffer: CPython itself aborts for a daemon thread that is in the lock of one as it ends.
+        import io
+        out = io.TextIOWrapper(open(1, "wb", buffering=0, closefd=False), write_through=True)
         def chat():
             while True:
-                print("z" * 100, file=sys.__stdout__, flush=True)
+                print("z" * 100, file=out)
                 repr(m), m.running
                 ready()
         threading.Thread(target=chat, daemon=True).start()
         started.wait(10)
     """,
     "workers that just start": """
-        m = rjobs.JobManager(max_workers=64, idle_timeout=0.001)
+        m = rjobs.JobManager(max_workers=64, idle_timeout=0.001, daemon=True)
         for _ in range(100):
             m.submit(time.sleep, 0.0005)
     """,
@@ -214,7 +217,7 @@ FRAME = """
 import os, signal, subprocess, sys, threading, time
 import rjobs
 sys.excepthook = lambda kind, *rest: os.write(2, f"uncaught {{kind.__name__}}\\n".encode())
-m = rjobs.JobManager()
+m = rjobs.JobManager(daemon=True)
 started = threading.Event()
 ready = started.set
 def on(f, *args):

@@ -12,7 +12,7 @@ STUBBORN = """
     import sys, threading
     import rjobs
 
-    m = rjobs.JobManager(max_workers=8)
+    m = rjobs.JobManager(max_workers=8, daemon=True)
     ready = threading.Barrier(9)
 
     def stubborn():

@@ -23,7 +23,7 @@ def log():
 def ask():
     while True:
         logging.getLogger(f"stress.{random.random()}").isEnabledFor(10)
-manager = rjobs.JobManager(2)
+manager = rjobs.JobManager(2, daemon=True)
 for _ in range(int(sys.argv[1])):
     jobs = [manager.submit(log), manager.submit(random.choice([log, ask]))]
     time.sleep(random.random() * 0.003)
@@ -56,7 +56,7 @@ def load(numbers):
         importlib.import_module(f"fresh{number}")
     while True:
         pass
-manager = rjobs.JobManager(2)
+manager = rjobs.JobManager(2, daemon=True)
 half = []
 def look(number):
     # Whoever imports it now gets all of it.

@@ -332,7 +332,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 spec = spec_from_file_location("matrix", {path!r})
 matrix = module_from_spec(spec)
 spec.loader.exec_module(matrix)
-job = rjobs.JobManager().submit(matrix.ODD[{kind!r}])
+job = rjobs.JobManager(daemon=True).submit(matrix.ODD[{kind!r}])
 time.sleep(0.2)
 os._exit(0 if job.kill(5) and job.state == "killed" else 3)
 """

@@ -263,7 +263,7 @@ def collect():
 
 collector = threading.Thread(target=collect)
 collector.start()
-manager = rjobs.JobManager(6)
+manager = rjobs.JobManager(6, daemon=True)
 for round_ in range(12):
     # Cycles of every kind: job - result - job, job - exception - frame - job, job - callback - job.
     jobs = [manager.submit(rjobs.current_job) for _ in range(20)]

@@ -193,6 +193,17 @@ impl Group {
         }
     }
 
+    /// Whether nothing runs, and nothing will before a result is taken.
+    pub(crate) fn is_held_up(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.is_stalled && inner.flights.is_empty() && inner.window.room(clock::now()) == 0
+    }
+
+    /// Whether somebody has iterated over it.
+    pub(crate) fn was_read(&self) -> bool {
+        self.inner.lock().window.has_consumer()
+    }
+
     /// Somebody waits for the whole group: it is not held back any more.
     pub(crate) fn is_awaited(&self, py: Python<'_>) {
         self.inner.lock().window.lift();
