@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from rjobs import _threads
@@ -29,6 +30,25 @@ _NAME = 40
 _LINE = 300
 # Failures that are told with their errors; of more only the first one's is.
 _ERRORS = 2
+
+
+# Those who show jobs in a way that tells of their ends: each says whether it does so for a job.
+shown_by: list[Callable[[Job[Any]], bool]] = []
+# The jobs that the user has asked by a click to end.
+_asked: weakref.WeakSet[Job[Any]] = weakref.WeakSet()
+_AS_ASKED = ("done", "killed", "cancelled")
+
+
+def ask_to_end(job: Job[Any]) -> None:
+    """Note that the user has asked a job to end, where it will be seen that it does."""
+    _asked.add(job)
+
+
+def is_news(job: Job[Any]) -> bool:
+    """Whether the end of a job is to be told: not where its display says so, or where it is what was asked for."""
+    if job in _asked and job.state in _AS_ASKED:
+        return False
+    return not any(shows(job) for shows in shown_by)
 
 
 def line(jobs: list[Job[Any]]) -> str:

@@ -83,7 +83,8 @@ impl JobManager {
     ///
     /// 'prompt' is one line in IPython when the user comes to the next prompt (in a notebook: runs the next cell), for all that
     /// ended until then. A job whose end the user has seen is left out: whose outcome was taken (`get()`, `exception()`, `await`,
-    /// iterated to the end), that was followed to its end, killed by hand, or was in a table.
+    /// iterated to the end), that was followed to its end, killed by hand or by a click, was in a table, or has a display of its
+    /// own in the notebook.
     /// 'live' is a line at once; where many end together, one line every 0.1 seconds. In a notebook it appears under the cell
     /// that started the job, in a terminal where the cursor is, elsewhere on stderr. A function is called with each job that
     /// has ended, as a callback of `add_done_callback` is; what it prints is then the job's output. Raises `ValueError` for

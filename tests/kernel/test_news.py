@@ -49,3 +49,51 @@ def test_live_news_come_at_once_under_the_cell_that_started_the_job(telling):
     assert all("done" in m["content"]["data"]["text/plain"] for m in told)
     telling("jobs.notify = 'prompt'")
     assert telling("1").shown == ["execute_result"]
+
+
+def run_cell(kernel, code, cell_id):
+    """Run a cell that has an identity, as those of JupyterLab have."""
+    content = {
+        "code": code,
+        "silent": False,
+        "store_history": True,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": False,
+    }
+    message = kernel.client.session.msg("execute_request", content, metadata={"cellId": cell_id})
+    kernel.client.shell_channel.send(message)
+    return kernel.wait(message["header"]["msg_id"])
+
+
+@pytest.mark.parametrize("notify", ["prompt", "live"])
+def test_what_the_jobs_own_box_says_is_no_news(telling, notify):
+    telling(f"jobs.notify = {notify!r}")
+    telling.published.clear()
+    run_cell(telling, "%job go.wait(20) and 1 / 0", "boxed")
+    assert run_cell(telling, "job = jobs[max(jobs.all)]\ngo.set()\njob.join(20)", "other").shown == []
+    assert lines(run_cell(telling, "import time; time.sleep(0.5)", "third")) == []
+    told = [m["content"]["data"]["text/plain"] for m in telling.published if m["msg_type"] == "display_data"]
+    assert not [text for text in told if text.startswith("rjobs:")]
+
+
+def test_it_is_news_when_the_box_is_gone(telling):
+    run_cell(telling, "%job go.wait(20)", "boxed")
+    telling("job = jobs[max(jobs.all)]\ngo.set()\nwhile not job.done(): pass\nnumber = job.num")
+    number = telling("number").result  # the box has the news
+    run_cell(telling, "go.clear()\n%job go.wait(20)", "boxed")
+    # The cell runs once more, and what it had shown is cleared.
+    run_cell(telling, "1", "boxed")
+    telling("job = jobs[max(jobs.all)]\ngo.set()\nwhile not job.done(): pass")
+    assert lines(telling("1"))[0].startswith(f"rjobs: job {int(number) + 1} done in ")
+
+
+def test_a_job_that_a_click_has_ended_is_no_news(telling):
+    telling(
+        "from rjobs.notebook.panel.requests import perform\n"
+        "both = [jobs.new(go.wait, 20) for _ in range(2)]\n"
+        "perform(jobs, {'kind': 'kill', 'num': both[0].num}, print)\n"
+        "import time\nwhile not both[0].done(): time.sleep(0.01)"
+    )
+    assert telling("perform(jobs, {'kind': 'kill_all'}, print)\nwhile not both[1].done(): time.sleep(0.01)").shown == []
+    assert telling("print('mine')").shown == ["stream"]

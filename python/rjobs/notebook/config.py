@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Enum, Float, Int, TraitError, observe, validate
+from traitlets import Bool, Enum, Float, Int, TraitError, observe, validate
 from traitlets.config import Configurable
 
 from rjobs import JobManager, _table
@@ -39,6 +39,10 @@ class RJobs(Configurable):
         "prompt",
         help="Who is told when jobs end: 'prompt' (a line at the next prompt), 'live' (at once), False, or a function "
         "that takes the job.",
+    ).tag(config=True)
+    raise_unseen = Bool(
+        False,
+        help="A cell raises when jobs have failed and nobody has seen it: for notebooks that are run from the outside.",
     ).tag(config=True)
     timeout = Float(
         None,

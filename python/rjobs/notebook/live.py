@@ -13,8 +13,9 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from rjobs import Job, _display, current_job
+from rjobs import Job, _display, _news, current_job
 
 if TYPE_CHECKING:
     from rjobs.notebook.patches import Patches
@@ -44,6 +45,7 @@ class _Place:
     display_id: str
     parent: Any
     html: str
+    cell_id: str | None
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +70,25 @@ class LiveBoxes:
         self._thread: threading.Thread | None = None
         self._bell = threading.Event()
         self._closed = False
+        # The cell that runs now, where the front end says which, and the cells that show a job: also when it has ended.
+        self._cell_id: str | None = None
+        self._cells: WeakKeyDictionary[Job[Any], set[str | None]] = WeakKeyDictionary()
+
+    def cell_begins(self, info: Any = None) -> None:
+        """A cell runs, perhaps once more: what it had shown is gone."""
+        self._cell_id = cell_id = getattr(info, "cell_id", None)
+        if cell_id is None:
+            return
+        with self._lock:
+            for cells in self._cells.values():
+                cells.discard(cell_id)
+            for shown in self._shown.values():
+                shown.places[:] = [place for place in shown.places if place.cell_id != cell_id]
+
+    def shows(self, job: Job[Any]) -> bool:
+        """Whether a job's end is seen in a box of its own."""
+        with self._lock:
+            return bool(self._cells.get(job))
 
     def show(self, job: Job[Any]) -> None:
         """Show a job that has not ended, and keep what is shown up to date.
@@ -78,7 +99,7 @@ class LiveBoxes:
         publisher = self._shell.display_pub
         if job.done() or current_job() is not None or not _can_update(publisher):
             raise NotImplementedError
-        place = _Place(uuid.uuid4().hex, publisher.parent_header, _html(job, steady=True))
+        place = _Place(uuid.uuid4().hex, publisher.parent_header, _html(job, steady=True), self._cell_id)
         data = {"text/plain": _display.job_text(job), "text/html": place.html}
         publisher.publish(data, {}, transient={"display_id": place.display_id})
         now = time.monotonic()
@@ -90,6 +111,7 @@ class LiveBoxes:
             if shown is None:
                 shown = self._shown[id(job)] = _Shown(job, since=now, sent=now, due=now + _INTERVAL)
             shown.places.append(place)
+            self._cells.setdefault(job, set()).add(self._cell_id)
             del shown.places[:-_MOST]
             # Before the job is asked to tell of its end, so that the thread is there when it does.
             if self._thread is None:
@@ -103,6 +125,7 @@ class LiveBoxes:
         with self._lock:
             self._closed = True
             self._shown.clear()
+            self._cells.clear()
             thread = self._thread
         self._bell.set()
         if thread is not None and thread is not threading.current_thread():
@@ -149,6 +172,7 @@ class LiveBoxes:
         except Exception:  # noqa: BLE001 - a front end that is going away; nobody is there who could be told
             with self._lock:
                 self._shown.pop(id(shown.job), None)
+                self._cells.pop(shown.job, None)
             return
         now = time.monotonic()
         least = max(_INTERVAL, _SHARE * count)
@@ -189,8 +213,13 @@ def install(shell: Any, patches: Patches) -> None:
     before = formatter.type_printers.get(Job)
     formatter.for_type(Job, boxes.show)
     atexit.register(boxes.close)
+    # Before the news are told of the cell that begins.
+    shell.events.register("pre_run_cell", boxes.cell_begins)
+    _news.shown_by.append(boxes.shows)
 
     def undo() -> None:
+        shell.events.unregister("pre_run_cell", boxes.cell_begins)
+        _news.shown_by.remove(boxes.shows)
         atexit.unregister(boxes.close)
         boxes.close()
         if formatter.type_printers.get(Job) == boxes.show:

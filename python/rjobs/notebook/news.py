@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rjobs import _news
 from rjobs._display import is_notebook, show
+from rjobs.notebook.unseen import Farewell, Refusal, failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,18 +34,25 @@ class News:
         self._config = config
         self._has_prompt = hasattr(shell, "prompt_for_code")
         self._cells = _Cells()
+        self._refusal = Refusal(shell)
+        self._farewell = Farewell(shell, manager, self._cells.last)
 
     def install(self) -> None:
         """Begin to tell."""
         self._shell.events.register("pre_run_cell", self._before_cell)
         self._shell.events.register("post_run_cell", self._after_cell)
         _news.teller.writer = self._tell_at_once
+        self._refusal.install()
+        if is_notebook(self._shell):
+            self._farewell.install()
 
     def uninstall(self) -> None:
         """Tell no more."""
         for event, callback in (("pre_run_cell", self._before_cell), ("post_run_cell", self._after_cell)):
             with contextlib.suppress(ValueError):  # not registered
                 self._shell.events.unregister(event, callback)
+        self._refusal.uninstall()
+        self._farewell.uninstall()
         if _news.teller.writer == self._tell_at_once:
             _news.teller.writer = _news.write
 
@@ -57,18 +65,25 @@ class News:
             # Kernels that are not ipykernel need not have it.
             with contextlib.suppress(Exception):
                 self._cells.begin(manager, self._shell.kernel.get_parent("shell"))
+        if self._config.raise_unseen:
+            self._refusal.refuse(failed(manager))
         if not self._has_prompt:
             self._tell(manager)
 
-    def _after_cell(self, _result: Any = None) -> None:
+    def _after_cell(self, result: Any = None) -> None:
         manager = self._manager()
-        if self._has_prompt and manager is not None:
+        if manager is None:
+            return
+        # An error of the cell's own comes first: then it is for the next one.
+        if self._config.raise_unseen and getattr(result, "success", False) and (jobs := failed(manager)):
+            self._refusal.fail(result, jobs)
+        if self._has_prompt:
             self._tell(manager)
 
     def _tell(self, manager: JobManager) -> None:
         if manager.notify != "prompt":
             return
-        ended = manager._newly_ended()  # noqa: SLF001
+        ended = [job for job in manager._newly_ended() if _news.is_news(job)]  # noqa: SLF001
         if not ended:
             return
         text = _news.line(ended)
@@ -79,6 +94,9 @@ class News:
 
     def _tell_at_once(self, jobs: list[Job[Any]]) -> None:
         """Tell of jobs that have just ended; on a thread of the teller's."""
+        jobs = [job for job in jobs if _news.is_news(job)]
+        if not jobs:
+            return
         if not is_notebook(self._shell):
             show(_news.line(jobs))
             return
@@ -122,6 +140,10 @@ class _Cells:
         else:
             self._parents.append(parent)
             self._firsts.append(first)
+
+    def last(self) -> dict[str, Any] | None:
+        """Give the message that ran the last cell."""
+        return self._parents[-1] if self._parents else None
 
     def of(self, manager: JobManager | None, job: Job[Any]) -> dict[str, Any] | None:
         """Give the message that ran the cell that started a job; that of the last cell where this is not known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from rjobs import _news
 from rjobs._safe_text import one_line
 
 if TYPE_CHECKING:
@@ -50,18 +51,23 @@ def _guarded(action: Callable[[], str | None], note: Callable[[str], None]) -> N
 
 
 def _kill_all(manager: JobManager) -> None:
+    for job in manager.running:
+        _news.ask_to_end(job)
     manager.kill_all(timeout=0)
 
 
 def _kill(job: Job[Any]) -> None:
+    _news.ask_to_end(job)
     job.kill(timeout=0)
 
 
 def _stop(job: Job[Any]) -> str | None:
+    _news.ask_to_end(job)
     return None if job.stop() else f"Job {job.num} has not ended yet: it was asked to stop, and killed."
 
 
 def _cancel(job: Job[Any]) -> str | None:
+    _news.ask_to_end(job)
     return None if job.cancel() or job.done() else f"Job {job.num} runs already: it was not cancelled."
 
 
