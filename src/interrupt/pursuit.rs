@@ -6,6 +6,7 @@
 //! | sent, and the job has not moved | if it waits in a guarded call: that is ended; else wait, ever longer |
 //! | finalizers have swallowed 16 | put off for 2 ms, then ever longer, up to 64 ms |
 //! | arrived, and the job cleans up | left alone for half a second, then struck again |
+//! | arrived, and an event loop of its own goes on | the same: it passes on what a task has raised |
 //! | arrived, and the job went on | struck again; the third time each of its lines raises |
 //! | its event loop has cancelled it, and half a second later it goes on | cancelled again; the third time each line raises |
 //!
@@ -140,6 +141,8 @@ impl Pursuit {
             Fate::PutOff => return self.put_off(py),
             Fate::Underway => self.underway(entry),
             Fate::Handled if self.since.elapsed() < GRACE => {}
+            // It landed in a task, and an event loop of the job's own passes it on: struck in there, that would be left broken.
+            Fate::Swallowed if self.since.elapsed() < GRACE && self.is_in_event_loop(py) => {}
             Fate::Handled | Fate::Swallowed if self.slot.has_striker() => {
                 if self.since.elapsed() > GRACE {
                     return self.ask_again(py);
@@ -249,6 +252,11 @@ impl Pursuit {
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
             wake(self.slot.beat(), entry);
         }
+    }
+
+    fn is_in_event_loop(&self, py: Python<'_>) -> bool {
+        let is_in = || self.slot.job() == Some(self.job) && self.slot.is_in_event_loop(py);
+        frozen(py, is_in) == Some(true)
     }
 
     fn slow_down(&mut self) -> Next {

@@ -26,6 +26,9 @@ pub(crate) enum Spare {
 /// The loop's own code.
 const LOOP: [&str; 4] = ["asyncio", "selectors", "concurrent", "rjobs"];
 
+/// Event loops that run tasks, and hand on what one of them raises.
+const EVENT_LOOPS: [&str; 5] = ["asyncio", "selectors", "trio", "outcome", "anyio"];
+
 /// A frame and an instruction in it; only good to be compared.
 pub(super) type Position = (usize, i32);
 
@@ -98,6 +101,11 @@ impl Slot {
     /// Whether the thread is in the event loop's own code.
     pub(super) fn is_in_loop(&self, py: Python<'_>) -> bool {
         self.is_in(py, &LOOP)
+    }
+
+    /// Whether the thread is in an event loop's own code, of whatever library.
+    pub(super) fn is_in_event_loop(&self, py: Python<'_>) -> bool {
+        self.is_in(py, &EVENT_LOOPS)
     }
 
     /// Whether the thread is in one of `modules` or in what these called of the standard library.

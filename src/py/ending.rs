@@ -78,15 +78,15 @@ pub(crate) fn judge(
 ) -> (State, Outcome) {
     let py = job.py();
     may_happen(Place::Judge);
-    let state = job.get().verdict(exception, struck);
+    let (state, exception) = job.get().verdict(exception, struck);
     if state != State::Failed {
-        explain(job, exception, state);
+        explain(job, &exception, state);
     }
     // The frames of the code runner and of the event loop are not the job's: the traceback begins with the user's code.
-    if let Err(error) = shim::TRIM.call(py, (exception,)) {
+    if let Err(error) = shim::TRIM.call(py, (&exception,)) {
         error.write_unraisable(py, None);
     }
-    (state, Outcome::raised(exception))
+    (state, Outcome::raised(&exception))
 }
 
 /// An exception that was sent comes without arguments: say what happened.

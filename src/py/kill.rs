@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::alarm::Alarm;
-use super::errors::{JobKilled, JobTimeout};
+use super::errors::JobKilled;
 use super::event_loop::errand::Errand;
 use super::house::House;
 use super::job::Job;
@@ -58,7 +58,7 @@ pub(crate) fn class_of<'py>(
 }
 
 /// Whether an object is one of this class, whatever its metaclass says.
-fn is_of(object: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> bool {
+pub(super) fn is_of(object: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> bool {
     object.get_type().mro().iter().any(|its| its.is(class))
 }
 
@@ -207,35 +207,6 @@ impl Job {
         // Where the slot no longer names the job, it is ending by itself, and nobody is hit.
         strike(&job.house, &slot, exc, job.record.aim());
         Ok(())
-    }
-
-    /// How a running job ended that left with `exception`, and whether a strike did it.
-    pub(crate) fn verdict(&self, exception: &Bound<'_, PyBaseException>, struck: bool) -> State {
-        if !struck {
-            return State::Failed;
-        }
-        let py = exception.py();
-        if exception.is_instance_of::<JobTimeout>() {
-            return State::TimedOut;
-        }
-        let kills: Vec<_> =
-            self.with_extras(|extras| extras.kills.iter().map(|kill| kill.clone_ref(py)).collect());
-        let asked_for = kills.iter().any(|kill| is_of(exception, kill.bind(py)));
-        if asked_for || exception.is_instance_of::<JobKilled>() {
-            State::Killed
-        } else {
-            State::Failed
-        }
-    }
-}
-
-trait IsInstanceOf {
-    fn is_instance_of<T: pyo3::PyTypeInfo>(&self) -> bool;
-}
-
-impl IsInstanceOf for Bound<'_, PyBaseException> {
-    fn is_instance_of<T: pyo3::PyTypeInfo>(&self) -> bool {
-        self.as_any().is_instance_of::<T>()
     }
 }
 

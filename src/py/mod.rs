@@ -55,6 +55,7 @@ mod stats;
 pub(crate) mod streams;
 pub(crate) mod unraisable;
 pub(crate) mod values;
+mod verdict;
 pub(crate) mod view;
 pub(crate) mod wait;
 pub(crate) mod work;

@@ -169,16 +169,17 @@ impl Shift<'_> {
         }
         let is_dry = match result {
             Ok(is_dry) => is_dry.is_truthy().unwrap_or(true),
-            Err(exception) if job.verdict(&exception, struck) == State::Failed => {
-                trim(&exception);
-                group.fail(Raised::new(&exception));
-                true
-            }
             Err(exception) => {
-                explain_kill(bound, &exception);
+                let (state, exception) = job.verdict(&exception, struck);
+                let has_failed = state == State::Failed;
                 trim(&exception);
-                group.was_killed_by(Raised::new(&exception));
-                false
+                if has_failed {
+                    group.fail(Raised::new(&exception));
+                } else {
+                    explain_kill(bound, &exception);
+                    group.was_killed_by(Raised::new(&exception));
+                }
+                has_failed
             }
         };
         group.has_pulled(&items, is_dry);
@@ -302,7 +303,7 @@ impl Shift<'_> {
         let Err(exception) = result else {
             return false;
         };
-        let state = job.verdict(&exception, struck);
+        let (state, exception) = job.verdict(&exception, struck);
         let at = work.first + work.list.len();
         if state == State::Killed {
             explain_kill(bound, &exception);
