@@ -36,8 +36,9 @@ _ENDED = ("done", "failed", "killed", "timed_out", "cancelled", "skipped", "expi
 def job_text(job: Job[Any]) -> str:
     """Give one line about a job, as its repr."""
     num, name = _rows.read(job, "num", "?"), one_line(str(_rows.read(job, "name", "?")), _NAME)
-    line = f"Job {num} {_rows.state_text(job)}: {name}, {_rows.elapsed_text(job)}"
-    more = one_line(_rows.error_text(job), _ERROR) or ", ".join(bar.text for bar in bars_of(job)[:1])
+    line = f"Job {num} {_rows.told_state(job)}: {name}, {_rows.elapsed_text(job)}"
+    error = _rows.error_text(job) or _rows.trial_text(job)
+    more = one_line(error, _ERROR) or ", ".join(bar.text for bar in bars_of(job)[:1])
     return f"<{line}, {more}>" if more else f"<{line}>"
 
 
@@ -52,12 +53,12 @@ def job_html(job: Job[Any], *, steady: bool = False) -> str:
     parts = [
         '<div class="rj-h">',
         f"<b>Job {escape(str(_rows.read(job, 'num', '?')))}</b>",
-        state(_rows.state_text(job, steady=steady), kind),
+        state(_rows.told_state(job, steady=steady), kind),
         f"<code{title(name)}>{escape(fit(name, _NAME))}</code>",
         f'<span class="rj-d">{escape(_rows.elapsed_text(job, steady=steady))}</span></div>',
         *(_bar(bar, kind, is_inner=place > 0) for place, bar in enumerate(bars)),
         _counts(job),
-        *(_line("rj-w rj-x", text) for text in _errors(job)),
+        *(_line("rj-w rj-x", text) for text in _errors(job, steady=steady)),
     ]
     result = result_text(job)
     if result:
@@ -91,8 +92,8 @@ def _line(kind: str, text: str) -> str:
     return f'<div class="{kind}"><code>{escape(text)}</code></div>'
 
 
-def _errors(job: Job[Any]) -> list[str]:
-    """Give the exception of a failed job; for a group those of the first items that failed."""
+def _errors(job: Job[Any], *, steady: bool) -> list[str]:
+    """Give the exception of a failed job, or of its last try; for a group those of the first items that failed."""
     private: Any = job
     try:
         if hasattr(job, "_first_errors"):
@@ -102,7 +103,7 @@ def _errors(job: Job[Any]) -> list[str]:
                 return [*lines, f"… {count - len(lines):,} more"] if count > len(lines) else lines
     except Exception:  # noqa: BLE001 - the box goes on without it
         return []
-    error = one_line(_rows.error_text(job), _LONG_ERROR)
+    error = one_line(_rows.error_text(job) or _rows.trial_text(job, steady=steady), _LONG_ERROR)
     return [error] if error else []
 
 

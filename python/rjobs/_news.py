@@ -12,6 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from rjobs import _threads
+from rjobs._exits import exit_text
 from rjobs._lifecycle import before_ending, install
 from rjobs._safe_text import duration, one_line
 from rjobs._traceback import summary
@@ -59,7 +60,7 @@ def line(jobs: list[Job[Any]]) -> str:
     parts = []
     by_state: dict[str, list[Job[Any]]] = {}
     for job in jobs:
-        by_state.setdefault(job.state, []).append(job)
+        by_state.setdefault(exit_text(job) or job.state, []).append(job)
     for state, those in sorted(by_state.items(), key=lambda item: (item[0] != "done", item[1][0].num)):
         if state in ("done", "failed") and len(those) <= (1 if state == "done" else _ERRORS):
             parts += [_one(job, state) for job in those]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rjobs._bars import bars_of, is_drawn
+from rjobs._exits import exit_text
 from rjobs._safe_text import coarse, duration, fit, one_line, overwritten
 from rjobs._traceback import summary
 
@@ -25,8 +26,6 @@ _FORM = 72
 _LINES = 4
 # The order in which the counts are told: what is going on first.
 _STATES = ("running", "queued", "failed", "killed", "timed_out", "lost", "cancelled", "skipped", "expired", "done")
-# What is due at a time, by what it waits for.
-_TIMED = {"retry": "retry", "schedule": "next run"}
 # Of a state: what it means for the user.
 KINDS = {
     "running": "run",
@@ -67,6 +66,8 @@ class Row(NamedTuple):
     full_line: str = ""
     # The progress, and behind it the bars inside of it.
     bars: tuple[Bar, ...] = ()
+    # It stands for state and line of one that waits for its next try.
+    trial: str = ""
 
 
 def read(job: Job[Any], attribute: str, default: object) -> Any:
@@ -87,7 +88,56 @@ def state_text(job: Job[Any], *, steady: bool = False) -> str:
     waiting_for = read(job, "waiting_for", None) if state == "running" else None
     if waiting_for is not None:
         return f"waiting for a {waiting_for}"
-    return state.replace("_", " ")
+    if state == "running":
+        which = _which_run(job)
+        return f"running ({which})" if which else "running"
+    return exit_text(job) or state.replace("_", " ")
+
+
+def told_state(job: Job[Any], *, steady: bool = False) -> str:
+    """Give the state, and how often one that waits for its next run was run."""
+    state = state_text(job, steady=steady)
+    runs = runs_text(job) if state.startswith("next run") else ""
+    return f"{state} ({runs})" if runs else state
+
+
+def trial_text(job: Job[Any], *, steady: bool = False) -> str:
+    """Say of a job that waits for its next try how the last one ended: `try 3 of 9, retry in 2 s: ValueError: no`."""
+    tries = read(job, "_tries", None)
+    if tries is None or read(job, "state", "?") != "queued" or read(job, "waiting_for", None) != "retry":
+        return ""
+    told = tries_text(*tries)
+    due = _due_text(job, steady=steady)
+    told = f"{told}, retry in {due}" if due else told
+    error = failure_text(job)
+    return f"{told}: {error}" if error else told
+
+
+def tries_text(tried: int, total: int | None) -> str:
+    """Count a job's tries: `try 3 of 9`."""
+    return f"try {tried}" if total is None else f"try {tried} of {total}"
+
+
+def failure_text(job: Job[Any]) -> str:
+    """Give what the last try of a job has raised in one line; empty where there is no such thing."""
+    error = read(job, "_last_failure", None)
+    return "" if error is None else summary(error)
+
+
+def _which_run(job: Job[Any]) -> str:
+    tries = read(job, "_tries", None)
+    if tries is not None and tries[0] > 0:
+        return tries_text(tries[0] + 1, tries[1])
+    runs = read(job, "runs", 0)
+    return f"run {runs:,}" if runs > 1 and read(job, "_is_periodic", default=False) else ""
+
+
+def runs_text(job: Job[Any]) -> str:
+    """Count the runs of a periodic job; empty for all other jobs, and before its first run."""
+    runs = read(job, "runs", 0)
+    if runs == 0 or not read(job, "_is_periodic", default=False):
+        return ""
+    return "1 run" if runs == 1 else f"{runs:,} runs"
 
 
 def pending_text(job: Job[Any]) -> str:
@@ -99,11 +149,19 @@ def pending_text(job: Job[Any]) -> str:
 def _waiting_text(job: Job[Any], *, steady: bool) -> str:
     """Say what a queued job waits for, where that is more than a worker."""
     what = str(read(job, "waiting_for", "worker"))
+    due = _due_text(job, steady=steady) if what == "schedule" else ""
+    if due:
+        return f"next run in {due}"
+    return f"queued ({what})" if what in ("jobs", "limit", "retry") else "queued"
+
+
+def _due_text(job: Job[Any], *, steady: bool) -> str:
+    """Say how long it is until a job's next try or run; empty where none is planned."""
     when = read(job, "next_run_at", None)
-    if what in _TIMED and when is not None:
-        seconds = max((when - datetime.now(UTC)).total_seconds(), 0.0)
-        return f"{_TIMED[what]} in {coarse(seconds + 0.99) if steady else duration(seconds)}"
-    return f"queued ({what})" if what in ("jobs", "limit") else "queued"
+    if when is None:
+        return ""
+    seconds = max((when - datetime.now(UTC)).total_seconds(), 0.0)
+    return coarse(seconds + 0.99) if steady else duration(seconds)
 
 
 def kind(job: Job[Any]) -> str:
@@ -111,7 +169,9 @@ def kind(job: Job[Any]) -> str:
     state = str(read(job, "state", "?"))
     if state == "running" and read(job, "kill_pending", default=False):
         return "warn"
-    return KINDS.get(state, "bad")
+    if state == "queued" and read(job, "waiting_for", None) == "retry":
+        return "warn"
+    return "bad" if exit_text(job) else KINDS.get(state, "bad")
 
 
 def colour(job: Job[Any]) -> str:
@@ -143,10 +203,11 @@ def row(job: Job[Any]) -> Row:
     state = str(read(job, "state", "?"))
     name = one_line(str(read(job, "name", "?")), _FULL)
     bars = tuple(bars_of(job))
-    line = one_line((error_text(job) if state == "failed" else "") or last_line(job, drawn=not bars), _FULL)
+    trial = one_line(trial_text(job, steady=True), _FULL)
+    line = one_line((error_text(job) if state == "failed" else trial) or last_line(job, drawn=not bars), _FULL)
     return Row(
         num=str(read(job, "num", "?")),
-        state=state_text(job, steady=True),
+        state=told_state(job, steady=True),
         name=fit(name, _NAME_CELLS),
         elapsed=elapsed_text(job),
         progress=bars[0].text if bars else "",
@@ -156,6 +217,7 @@ def row(job: Job[Any]) -> Row:
         full_name=name,
         full_line=line,
         bars=bars,
+        trial=trial,
     )
 
 

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
         colour,
         elapsed_text,
         error_text,
+        failure_text,
         kind,
         pending_text,
         plain_line,
         read,
         row,
+        runs_text,
         state_text,
+        trial_text,
+        tries_text,
     )
     from rjobs._table_html import html_of
     from rjobs._table_text import has_colours, text_of
@@ -34,6 +38,7 @@ __all__ = [
     "colour",
     "elapsed_text",
     "error_text",
+    "failure_text",
     "has_colours",
     "html",
     "html_of",
@@ -42,9 +47,12 @@ __all__ = [
     "plain_line",
     "read",
     "row",
+    "runs_text",
     "state_text",
     "text",
     "text_of",
+    "trial_text",
+    "tries_text",
     "view",
 ]
 

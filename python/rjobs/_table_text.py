@@ -103,16 +103,19 @@ class _Layout:
     def _form(self, job: Job[Any], row: Row, room: int) -> str:
         form = _rows.plain_line(job)
         is_name = form.endswith(row.full_name)
-        if width(form) > len(row.num) + 3 + (room if is_name else self._form_room):
+        if width(form) > len(row.num) + 3 + (room if is_name or row.trial else self._form_room):
             # A function with its address says less than its name where there is no room for all of it.
             form = f"{row.num} : {fit(row.full_name, room)}"
         return " " * (self._num - len(row.num)) + form
 
     def line(self, row: Row) -> str:
         """Give one row."""
-        state = padded(row.state, self._state)
         elapsed = padded(row.elapsed, self._elapsed, right=True)
         form = padded(self._forms[row.num], self._form_width)
+        if row.trial:
+            told = fit(row.trial, self.total - width(form) - width(elapsed) - 4)
+            return "  ".join([form, self._paint(told, _COLOURS[row.kind]), elapsed])
+        state = padded(row.state, self._state)
         left = self.total - width(form) - width(state) - width(elapsed) - 4
         parts = [form, self._paint(state, _COLOURS[row.kind]), elapsed]
         if row.bars:

@@ -36,6 +36,8 @@ pub(crate) fn after_run(
     let (state, outcome) = match next_try(job, plan, state, &outcome) {
         Ok(Verdict::Again(delay)) => {
             plan.failures.fetch_add(1, Ordering::AcqRel);
+            // Before it is queued: who finds it there finds that.
+            job.get().keep_failure(job.py(), &outcome);
             if queue_again(job, plan, delay.and_then(seconds::after), Stage::Retry) {
                 return Sequel::Again;
             }
@@ -50,6 +52,7 @@ pub(crate) fn after_run(
         && !last_wait::ends_schedule(job.get());
     if let Some(every) = plan.every.filter(|_| goes_on) {
         plan.failures.store(0, Ordering::Release);
+        job.get().keep_failure(job.py(), &outcome);
         let when = plan.next_run(every, Instant::now());
         if !job.get().house.entrance.is_closed() && queue_again(job, plan, when, Stage::Schedule) {
             tell_of(job, &outcome);

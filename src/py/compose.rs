@@ -95,9 +95,10 @@ impl JobManager {
     /// Runs never overlap and do not drift: each is due a whole number of periods after the first; one that is due while the
     /// last still runs is left out. Between two runs the job is 'queued', `next_run_at` says until when, and it holds no
     /// worker. A run that raises does not end it: the traceback goes to its output. `kill`, `stop` and `cancel` end it, and
-    /// so do `shutdown()` and the end of a script, after the run that it is at. Where `seconds` is more than any process lives, it
-    /// runs once, and `next_run_at` is None. Options come by `options(...)`: `timeout` and `retry` are for each run. Raises
-    /// `ValueError` for a time that is not above 0 or endless, `TypeError` when `fn` is not callable. Does not block.
+    /// so do `shutdown()` and the end of a script, after the run that it is at. Until then `get()` and `exception()` say at once, by
+    /// a `JobError`, that it has no end. Where `seconds` is more than any process lives, it runs once, and `next_run_at` is None.
+    /// Options come by `options(...)`: `timeout` and `retry` are for each run. Raises `ValueError` for a time that is not above 0 or
+    /// endless, `TypeError` when `fn` is not callable. Does not block.
     #[pyo3(signature = (seconds, r#fn, /, *args, **kwargs))]
     fn every<'py>(
         &self,

@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use super::house::House;
 use super::job::Job;
+use super::text;
 use crate::interrupt::context::{self, ContextVar};
 use crate::interrupt::slot::Slot;
 
@@ -134,7 +135,7 @@ pub(crate) fn job_write<'py>(
         return Ok(Some(false));
     };
     // Lone surrogates, which UTF-8 has no bytes for, come as U+FFFD.
-    job.get().write(text.to_string_lossy().as_bytes());
+    job.get().write(text::lossy(text).as_bytes());
     Ok((!job.get().echo).then_some(true))
 }
 

@@ -16,6 +16,7 @@ use super::options::Options;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::runner::Runner;
+use super::text;
 use super::values::Stream;
 use super::work::{Kind, Label, Work};
 use crate::core::bars::Bars;
@@ -113,6 +114,8 @@ pub(crate) struct Extras {
     pub(crate) followers: usize,
     /// Somebody has read its values, or was about to.
     pub(crate) was_read: bool,
+    /// What its last run raised, after which it runs again.
+    pub(crate) last_failure: Option<Box<Outcome>>,
 }
 
 impl Extras {
@@ -141,6 +144,7 @@ impl Extras {
             || self.figures.is_some()
             || self.cause.is_some()
             || self.policy.is_some()
+            || self.last_failure.is_some()
             || self.stream.is_some()
     }
 }
@@ -270,14 +274,14 @@ impl Job {
         format!(
             "job {} ('{}')",
             self.record.number(),
-            self.shown_name(py).escape_debug()
+            text::escaped(&self.shown_name(py))
         )
     }
 
     pub(crate) fn shown_name(&self, py: Python<'_>) -> String {
         match &self.given_name {
             Some(name) => name.to_string(),
-            None => self.label.name.bind(py).to_string_lossy().into_owned(),
+            None => text::lossy(self.label.name.bind(py)).into_owned(),
         }
     }
 
@@ -354,6 +358,9 @@ impl Job {
                 visit.call(job)?;
             }
             visit.call(&extras.policy)?;
+            if let Some(failure) = &extras.last_failure {
+                failure.traverse(&visit)?;
+            }
             for kill in &extras.kills {
                 visit.call(kill)?;
             }

@@ -51,8 +51,9 @@ impl Job {
         };
         let (work, before) = {
             let mut held = job.held.lock();
+            let failure = (held.extras.as_mut()).and_then(|extras| extras.last_failure.take());
             let before = std::mem::replace(&mut held.outcome, outcome);
-            (held.work.take_if(|_| to == State::Done), before)
+            (held.work.take_if(|_| to == State::Done), (before, failure))
         };
         drop(before);
         may_happen(Place::Store);

@@ -88,20 +88,18 @@ impl Job {
             (_, Outcome::Raised(exception, traceback)) => {
                 Ok(Some(outcome::restored(py, exception, traceback)))
             }
-            (State::Cancelled, _) => Err(errors::cancelled(
-                py,
-                format!("{} was cancelled before it started", self.title(py)),
-            )),
+            (State::Cancelled, _) => {
+                let message = format!("{} was cancelled {}", self.title(py), self.when_it_ended());
+                Err(self.after_failure(py, errors::cancelled(py, message)))
+            }
             (State::Skipped, _) => Ok(Some(self.skipped(py).into_value(py).into_bound(py))),
             (State::Expired, _) => Ok(Some(again::expired(py, self).into_value(py).into_bound(py))),
             (State::Killed, _) => {
-                let when = if self.record.runs() == 0 {
-                    "before it started"
-                } else {
-                    "while it waited for its next run"
-                };
+                let when = self.when_it_ended();
                 let killed = JobKilled::new_err(format!("{} was killed {when}", self.title(py)));
-                Ok(Some(killed.into_value(py).into_bound(py)))
+                Ok(Some(
+                    self.after_failure(py, killed).into_value(py).into_bound(py),
+                ))
             }
             (state, _) => {
                 let error = JobError::new_err(format!(
@@ -112,6 +110,23 @@ impl Job {
                 Ok(Some(error.into_value(py).into_bound(py)))
             }
         }
+    }
+
+    /// When a job was ended that did not run then.
+    fn when_it_ended(&self) -> &'static str {
+        if self.record.runs() == 0 {
+            "before it started"
+        } else {
+            "while it waited for its next run"
+        }
+    }
+
+    /// The error of a job that was ended between two tries, with what the last one raised as its cause.
+    fn after_failure(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        if let Some(failure) = self.last_failure(py) {
+            error.set_cause(py, Some(PyErr::from_value(failure.into_any())));
+        }
+        error
     }
 
     pub(crate) fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -133,10 +148,12 @@ impl Job {
     /// the kill asked for) when it was ended so; `concurrent.futures.CancelledError` when it was cancelled; the builtin
     /// `TimeoutError` when `timeout` seconds (None: no limit) pass first, and then the job goes on. A coroutine job raises
     /// `RuntimeError` that asks this of another one of its manager, whose event loop that would block: there `await job`.
+    /// A periodic job (`every`) has no result: until its end is asked for, `JobError` says so at once.
     /// Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms, and the job goes on.
     #[pyo3(signature = (timeout = None))]
     fn get(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         let (py, job) = (me.py(), me.get());
+        job.must_have_an_end(py)?;
         if job.is_over() || Self::wait_outside(me, Patience::from_object(timeout)?)? {
             job.saw_end();
             job.value(py)
@@ -147,13 +164,14 @@ impl Job {
 
     /// Wait until it has ended, and return the exception that `get()` would raise, or None when it is done.
     ///
-    /// Raises `TimeoutError` and `CancelledError` as `get()` does. Blocks in the same way.
+    /// Raises `TimeoutError`, `CancelledError`, and `JobError` for a periodic job, as `get()` does. Blocks in the same way.
     #[pyo3(signature = (timeout = None))]
     fn exception<'py>(
         me: &Bound<'py, Self>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyBaseException>>> {
         let (py, job) = (me.py(), me.get());
+        job.must_have_an_end(py)?;
         if Self::wait_outside(me, Patience::from_object(timeout)?)? {
             job.saw_end();
             job.trouble(py)
@@ -261,6 +279,7 @@ impl Job {
     }
 
     fn __await__<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        me.get().must_have_an_end(me.py())?;
         shim::AWAIT_JOB.call(me.py(), (me,))
     }
 }

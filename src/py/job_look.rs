@@ -21,7 +21,8 @@ impl Job {
         shim::STACK.call(me.py(), (me,))
     }
 
-    /// The traceback of a dead job as a text, formatted by `IPython` where there is one; None where there is none.
+    /// The traceback of a dead job as a text, formatted by `IPython` where there is one; of one that is to be tried again, or was
+    /// ended before it could be, that of its last try. None where there is none.
     #[getter(_tb)]
     fn formatted_traceback<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let outcome = self.held.lock().outcome.clone_ref(py);
@@ -30,11 +31,15 @@ impl Job {
                 let exception = outcome::restored(py, exception, traceback);
                 shim::FORMAT_EXCEPTION.call(py, (exception,)).map(Some)
             }
-            _ => Ok(None),
+            _ => match self.last_failure(py) {
+                Some(exception) => shim::FORMAT_EXCEPTION.call(py, (exception,)).map(Some),
+                None => Ok(None),
+            },
         }
     }
 
-    /// Print the traceback of a dead job, as `IPython` formats it where there is an `IPython`. Prints why there is none else.
+    /// Print the traceback of a dead job, as `IPython` formats it where there is an `IPython`. Prints why there is none else. A
+    /// job with `retry=`, or one that `every` runs, has that of its last failure, until a run of it succeeds.
     fn traceback(&self, py: Python<'_>) -> PyResult<()> {
         self.saw_end();
         let text = if let Some(text) = self.formatted_traceback(py)? {

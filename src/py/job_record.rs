@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use super::job::Job;
 use super::last_wait;
 use super::outcome::Outcome;
-use super::shim;
+use super::{shim, text};
 use crate::core::clock;
 use crate::core::state::State;
 use crate::interrupt::slot::Obstacle;
@@ -366,7 +366,7 @@ impl Job {
         format!(
             "<BackgroundJob #{}: {}>",
             self.record.number(),
-            form.to_string_lossy()
+            text::lossy(&form)
         )
     }
 

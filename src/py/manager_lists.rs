@@ -7,7 +7,7 @@ use pyo3::types::{PyBool, PyDict, PyList};
 use super::errors::{self, UnknownJob};
 use super::job::Job;
 use super::manager::JobManager;
-use super::shim;
+use super::{shim, text};
 use crate::core::state::State;
 
 impl JobManager {
@@ -231,7 +231,7 @@ impl JobManager {
             let job = job.bind(py);
             shim::PRINT.call(
                 py,
-                (format!("Traceback for: {}", job.repr()?.to_string_lossy()),),
+                (format!("Traceback for: {}", text::lossy(&job.repr()?)),),
             )?;
             print(job)?;
             shim::PRINT.call(py, ())?;

@@ -6,8 +6,8 @@ use pyo3::types::PyDict;
 use super::counts::Counts;
 use super::job::Job;
 use super::manager::JobManager;
-use super::shim;
 use super::wait::{self, Patience};
+use super::{shim, text};
 use crate::core::state::State;
 
 impl Job {
@@ -16,7 +16,7 @@ impl Job {
         let is_number = |text: &str| self.record.number().to_string() == text;
         let name = match &self.given_name {
             Some(name) => name.to_lowercase(),
-            None => self.label.name.bind(py).to_string_lossy().to_lowercase(),
+            None => text::lossy(self.label.name.bind(py)).to_lowercase(),
         };
         name.contains(text) || is_number(text.strip_prefix('#').unwrap_or(text))
     }

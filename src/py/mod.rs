@@ -53,6 +53,8 @@ pub(crate) mod shim;
 mod snapshot;
 mod stats;
 pub(crate) mod streams;
+mod text;
+mod tries;
 pub(crate) mod unraisable;
 pub(crate) mod values;
 mod verdict;

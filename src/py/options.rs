@@ -14,6 +14,7 @@ use super::job::Job;
 use super::manager::JobManager;
 use super::seconds;
 use super::shim::{self, Opened};
+use super::text;
 use crate::core::limits::Names;
 
 use super::manager::count_of;
@@ -214,7 +215,7 @@ fn name(value: &Bound<'_, PyAny>) -> PyResult<Option<Box<str>>> {
     let name = value
         .cast::<PyString>()
         .map_err(|_| wrong("name", "a str or None", value))?;
-    Ok(Some(name.to_string_lossy().into()))
+    Ok(Some(text::lossy(name).into()))
 }
 
 fn buffersize(value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
@@ -286,7 +287,7 @@ fn limits(manager: &JobManager, value: &Bound<'_, PyAny>) -> PyResult<Option<Nam
     let wanted = "the name of a limit, or an iterable of names";
     let mut names: Vec<Arc<str>> = Vec::new();
     if let Ok(name) = value.cast::<PyString>() {
-        names.push((&*name.to_string_lossy()).into());
+        names.push((&*text::lossy(name)).into());
     } else {
         for name in value
             .try_iter()
@@ -296,7 +297,7 @@ fn limits(manager: &JobManager, value: &Bound<'_, PyAny>) -> PyResult<Option<Nam
             let name = name
                 .cast::<PyString>()
                 .map_err(|_| wrong("limit", wanted, &name))?;
-            names.push((&*name.to_string_lossy()).into());
+            names.push((&*text::lossy(name)).into());
         }
     }
     names.sort();

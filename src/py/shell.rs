@@ -92,7 +92,8 @@ impl JobManager {
     /// The result is a `subprocess.CompletedProcess`: `args`, `returncode` (minus the signal that ended it), `stdout` (the
     /// output that was kept, at most the manager's `output_limit`) and `stderr` (None). `encoding` is how `stdout` is decoded,
     /// wrong bytes replaced; None leaves it bytes. The job's own `output` is always read as UTF-8. An exit code other than 0 is
-    /// 'done' as well; with `check=True` the job has 'failed', with `subprocess.CalledProcessError`.
+    /// 'done' as well, and shown as `exit 2` or `signal 9` in the colour of a failure; with `check=True` the job has 'failed', with
+    /// `subprocess.CalledProcessError`.
     ///
     /// The job ends when its process exits. What that left behind in the background goes on, and what those processes write is
     /// still added to the output. `kill()` and `timeout` end all of them together: SIGTERM to the process group, then SIGKILL

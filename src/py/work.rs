@@ -4,6 +4,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
 
+use super::text;
 use crate::interrupt::call;
 use crate::interrupt::process::Order;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ impl Label {
         } else {
             let text = callable.repr().map_or_else(
                 |_| format!("<{name} whose repr raises>"),
-                |text| cut(&text.to_string_lossy(), REPR_LIMIT),
+                |text| cut(&text::lossy(&text), REPR_LIMIT),
             );
             Strform::Text(PyString::new(py, &text).unbind())
         };
@@ -141,7 +142,7 @@ impl Label {
 
     /// For code.
     pub(crate) fn of_code(source: &Bound<'_, PyString>) -> Self {
-        let text = source.to_string_lossy();
+        let text = text::lossy(source);
         let line = text
             .lines()
             .map(str::trim)
@@ -159,7 +160,7 @@ impl Label {
         match &self.strform {
             Strform::Text(text) => text.bind(py).clone(),
             Strform::Function(address) => {
-                let name = self.name.bind(py).to_string_lossy();
+                let name = text::lossy(self.name.bind(py));
                 PyString::new(py, &format!("<function {name} at {address:#x}>"))
             }
         }
@@ -170,5 +171,7 @@ fn cut(text: &str, limit: usize) -> String {
     if text.chars().nth(limit).is_none() {
         return text.to_owned();
     }
-    text.chars().take(limit - 1).chain(['…']).collect()
+    let kept: String = text.chars().take(limit - 1).collect();
+    // Not in the middle of an emoji of several parts.
+    kept.trim_end_matches('\u{200d}').to_owned() + "…"
 }

@@ -60,13 +60,13 @@ class JobRow {
     }
     if ((job.stopping && this.asked === "stop") || job.detail?.startsWith("kill")) this.asked = null;
     this.job = job;
-    this.main.dataset.state = job.state;
+    this.main.dataset.state = job.ended ? "failed" : job.state;
     put(this.name, job.name);
     this.name.title = job.name;
     put(this.line, job.line ?? "");
     this.line.title = job.line ?? "";
     this.line.classList.toggle("rj-bad", Boolean(job.bad));
-    put(this.state, words(job.state));
+    put(this.state, job.ended ?? words(job.state));
     const progress = job.progress ?? [];
     this.bar.hidden = job.fraction === undefined;
     if (job.fraction !== undefined) {
@@ -104,6 +104,6 @@ class JobRow {
     const { state, began, runs, due, took, elapsed, detail, stopping } = this.job;
     const wait = due !== undefined ? ` ${duration(live ? runs - now : due)}` : "";
     put(this.detail, this.asked ? ACTIONS[this.asked] : detail ? detail + wait : stopping ? "asked to stop" : "");
-    put(this.time, state === "running" ? duration(live ? now - began : elapsed ?? 0) : took ?? "");
+    put(this.time, state === "running" ? duration(live ? now - began : elapsed ?? 0) : took ?? this.job.times ?? "");
   }
 }

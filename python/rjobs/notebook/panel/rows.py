@@ -6,8 +6,17 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rjobs._exits import exit_text
 from rjobs._safe_text import block, duration, one_line, overwritten, short, speed
-from rjobs._table import error_text, pending_text, read
+from rjobs._table import (
+    error_text,
+    failure_text,
+    pending_text,
+    read,
+    runs_text,
+    state_text,
+    tries_text,
+)
 
 if TYPE_CHECKING:
     from rjobs import Job
@@ -29,8 +38,9 @@ def make_row(job: Job[Any]) -> Row:
     """Make the row of a job; what is not there is left out.
 
     `num`, `state`, `name`; `detail`: what holds it up; `elapsed`: seconds, of one that runs; `took`: the same of one
-    that has ended, for people; `due`: seconds until it runs (`at`: when that is); `fraction`: of the progress, 0 to 1;
-    `progress`: its parts, for people; `line`: the last line of output, or what it failed with (`bad`); `stopping`.
+    that has ended, for people; `times`: how often a periodic one ran; `ended`: how a command ended that did not end
+    well; `due`: seconds until it runs (`at`: when that is); `fraction`: of the progress, 0 to 1; `progress`: its parts,
+    for people; `line`: the last line of output, or what it failed with (`bad`); `stopping`.
     """
     state = str(read(job, "state", "?"))
     row: Row = {"num": int(read(job, "num", -1)), "state": state, "name": one_line(str(read(job, "name", "?")), _NAME)}
@@ -44,7 +54,13 @@ def make_row(job: Job[Any]) -> Row:
     elif read(job, "started_at", None) is not None:
         row["took"] = duration(elapsed)
     _add_progress(row, read(job, "progress", None))
-    error = error_text(job)
+    runs = runs_text(job) if state == "queued" else ""
+    if runs:
+        row["times"] = runs
+    ended = exit_text(job)
+    if ended:
+        row["ended"] = ended
+    error = error_text(job) or (failure_text(job) if state == "queued" else "")
     line = one_line(error or overwritten(_tail(job, 1).rstrip("\r\n")), _LINE)
     if line:
         row["line"] = line
@@ -73,12 +89,19 @@ def _add_hold(job: Job[Any], row: Row) -> None:
         row["detail"] = pending_text(job)
     elif waits is not None:
         row["detail"] = one_line(f"waits for a {waits}", _NAME)
+    else:
+        told = state_text(job)
+        if "(" in told:
+            # Which try, or which run.
+            row["detail"] = told[told.index("(") + 1 : -1]
 
 
 def _add_wait(job: Job[Any], row: Row) -> None:
     waits, when = str(read(job, "waiting_for", "")), read(job, "next_run_at", None)
     if waits in _DUE and when is not None:
-        row["detail"], row["at"] = _DUE[waits], when.timestamp()
+        tries = read(job, "_tries", None)
+        before = f"{tries_text(*tries)}, " if waits == "retry" and tries is not None else ""
+        row["detail"], row["at"] = before + _DUE[waits], when.timestamp()
         row["due"] = round(max((when - datetime.now(UTC)).total_seconds(), 0.0), 1)
     elif waits in _WAITS:
         row["detail"] = _WAITS[waits]
