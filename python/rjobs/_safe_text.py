@@ -14,6 +14,17 @@ _ESCAPE = re.compile(
     r"|\x1b[ -/]*[0-~]"
 )
 _ELLIPSIS = "…"
+# Joins what stands on both sides of it into one sign.
+_JOINER, _NON_JOINER = "\u200d", "\u200c"
+# Asks for the coloured form of the sign before it.
+_AS_EMOJI = "\ufe0f"
+# The flags of England, Scotland and Wales: a black one, and their names in tags that are not shown.
+_TAGS = ["".join(chr(0xE0000 + ord(letter)) for letter in name) for name in ("gbeng", "gbsct", "gbwls")]
+_FLAG = re.compile(f"\U0001f3f4(?:{'|'.join(_TAGS)})\U000e007f")
+# Cells of an emoji.
+_WIDE = 2
+# Of a mark that joins the letters of an Indian script to the next.
+_VIRAMA = 9
 
 
 def _visible(char: str) -> str:
@@ -21,28 +32,54 @@ def _visible(char: str) -> str:
         return char
     if char == "\t":
         return " "
+    if "\ud800" <= char <= "\udfff":
+        return "\ufffd"
     return char.encode("unicode_escape").decode("ascii")
+
+
+def _shown(text: str) -> str:
+    """Show what is not printable as escapes, but for what belongs to the sign or the word that it stands in."""
+    kept = {place for flag in _FLAG.finditer(text) for place in range(*flag.span())}
+    return "".join(
+        char if place in kept or _belongs(text, place) else _visible(char) for place, char in enumerate(text)
+    )
+
+
+def _belongs(text: str, place: int) -> bool:
+    """Whether a joiner stands between two parts of one emoji, or in a word whose script has need of it."""
+    if text[place] not in (_JOINER, _NON_JOINER) or not 0 < place < len(text) - 1:
+        return False
+    before, after = text[place - 1], text[place + 1]
+    if text[place] == _JOINER and _is_sign(after) and (_is_sign(before) or before == _AS_EMOJI):
+        return True
+    if unicodedata.combining(before) == _VIRAMA:
+        return True
+    return unicodedata.bidirectional(before) == unicodedata.bidirectional(after) == "AL"
+
+
+def _is_sign(char: str) -> bool:
+    # A skin colour is a modifying symbol.
+    return unicodedata.category(char) in ("So", "Sk")
 
 
 def one_line(text: str, limit: int) -> str:
     """Give `text` as one line of at most `limit` characters.
 
     Terminal sequences (colours, cursor movements) are dropped; other control characters, line
-    ends and invisible characters such as right-to-left marks are shown as Python escapes.
+    ends and invisible characters such as right-to-left marks are shown as Python escapes, but for those that
+    join the parts of an emoji. A lone surrogate is shown as a replacement character.
     """
     # Cut first, so that a name or a line of many megabytes costs nothing.
     text = _ESCAPE.sub("", text[: limit * 8])
     if not text.isprintable():
-        text = "".join(map(_visible, text))
+        text = _shown(text)
     return cut(text, limit)
 
 
 def block(text: str, limit: int) -> str:
     """Give `text` with its line ends kept, made safe like `one_line`, the last `limit` characters."""
     text = _ESCAPE.sub("", text[-limit:])
-    return "\n".join(
-        line if line.isprintable() else "".join(map(_visible, line)) for line in map(overwritten, text.split("\n"))
-    )
+    return "\n".join(line if line.isprintable() else _shown(line) for line in map(overwritten, text.split("\n")))
 
 
 def overwritten(line: str) -> str:
@@ -53,16 +90,31 @@ def overwritten(line: str) -> str:
 
 def cut(text: str, limit: int) -> str:
     """Cut `text` to `limit` characters, with an ellipsis where something is missing."""
-    return text if len(text) <= limit else text[: max(limit - 1, 0)] + _ELLIPSIS
+    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip(_JOINER) + _ELLIPSIS
 
 
 def width(text: str) -> int:
-    """Give the number of terminal cells that `text` takes."""
+    """Give the number of terminal cells that `text` takes: an emoji of several parts has two, as each of them."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    cells, last, before = 0, 0, ""
+    for char in text:
+        if char == _AS_EMOJI:
+            # It makes a narrow sign a wide one.
+            if last == 1 and _is_sign(before):
+                cells, last = cells + 1, 2
+        elif (before == _JOINER and _is_sign(char)) or ("\U0001f3fb" <= char <= "\U0001f3ff" and last == _WIDE):
+            pass
+        elif not _is_mark(char):
+            last = 2 if unicodedata.east_asian_width(char) in "WF" else 1
+            cells += last
+        before = char
+    return cells
+
+
+def _is_mark(char: str) -> bool:
+    """Whether it takes no cell of its own; what is invisible and joins nothing is shown as an escape."""
+    return unicodedata.category(char) in ("Mn", "Me", "Cf") or "\u1160" <= char <= "\u11ff"
 
 
 def fit(text: str, cells: int) -> str:
@@ -71,7 +123,7 @@ def fit(text: str, cells: int) -> str:
         return text
     while text and width(text) > cells - len(_ELLIPSIS):
         text = text[:-1]
-    return text + _ELLIPSIS
+    return text.rstrip(_JOINER) + _ELLIPSIS
 
 
 def padded(text: str, cells: int, *, right: bool = False) -> str:
