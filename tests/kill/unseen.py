@@ -19,12 +19,15 @@ import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# Who nobody is may not be allowed to read the library either.
-PRELOADED = [import_module(name) for name in ("asyncio", "concurrent.futures.thread", "ssl", "_pickle", "calendar")]
+USED = "import rjobs, sys; rjobs.JobManager().submit(int).get(); print(*sys.modules)"
 NOBODY = 65534
 USER = os.getuid()
 if "setuid-first" in sys.argv:
     child = subprocess.Popen(["sleep", "100"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Nobody may not be allowed to read the library: what rjobs has need of is imported before.
+    for name in subprocess.check_output([sys.executable, "-c", USED], text=True).split():
+        if not name.startswith(("rjobs", "__main__")):
+            import_module(name)
     os.setuid(NOBODY)
 
 import rjobs  # noqa: E402 - after what is done first

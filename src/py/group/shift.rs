@@ -171,15 +171,14 @@ impl Shift<'_> {
             Ok(is_dry) => is_dry.is_truthy().unwrap_or(true),
             Err(exception) => {
                 let (state, exception) = job.verdict(&exception, struck);
-                let has_failed = state == State::Failed;
                 trim(&exception);
-                if has_failed {
+                if state == State::Failed {
                     group.fail(Raised::new(&exception));
                 } else {
                     explain_kill(bound, &exception);
                     group.was_killed_by(Raised::new(&exception));
                 }
-                has_failed
+                state == State::Failed
             }
         };
         group.has_pulled(&items, is_dry);
