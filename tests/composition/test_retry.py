@@ -161,11 +161,17 @@ def test_retry_of_an_ended_job_makes_a_new_one(manager):
 
 
 def test_retry_of_code_and_of_one_that_never_ran(single, held):
-    names = {"text": "x"}
-    failed = single.new("int(text)", names)
+    names = {"texts": ["x"]}
+    failed = single.new("int(texts[0])", names)
     assert isinstance(failed.exception(10), ValueError)
-    names["text"] = "12"
-    assert failed.retry().get(10) == 12
+    # The very same list, with what is in it now; statements look up their names anew.
+    names["texts"][0] = "12"
+    live, names["texts"] = names["texts"], ["13"]
+    assert failed.retry().get(10) == int(live[0])
+    failed = single.new("number = int(text)\nnumber", names | {"text": "x"})
+    assert isinstance(failed.exception(10), ValueError)
+    failed.glob["text"] = "14"
+    assert failed.retry().get(10) == 14
     running = held(single)
     with pytest.raises(rjobs.JobError, match="has not ended"):
         running.retry()
