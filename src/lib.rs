@@ -40,6 +40,8 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::manager::JobManager;
     #[pymodule_export]
+    use crate::py::manager_wait::_is_there;
+    #[pymodule_export]
     use crate::py::progress::{Progress, ProgressBar};
     #[pymodule_export]
     use crate::py::seconds::wait_limit;

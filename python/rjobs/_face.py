@@ -173,7 +173,10 @@ class OwnJobs:
     def kill(self) -> bool:
         """Close, and end them all; False when one has not ended after 5 seconds."""
         self.manager.shutdown(wait=False)
-        return self.manager.kill_all()
+        have_ended = self.manager.kill_all()
+        if have_ended:
+            self.manager.shutdown()
+        return have_ended
 
 
 class Initializer:

@@ -200,6 +200,15 @@ def has_other_threads() -> bool:
     return any(not (thread.daemon or thread is here or thread is main) for thread in threading.enumerate())
 
 
+def forget_this_thread() -> None:
+    """Have `threading` forget the calling thread, which it did not start: up to 3.12 it never would."""
+    here = threading.get_ident()
+    with threading._active_limbo_lock:  # type: ignore[attr-defined]  # noqa: SLF001
+        known: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]  # noqa: SLF001
+        if isinstance(known.get(here), threading._DummyThread):  # noqa: SLF001
+            del known[here]
+
+
 def is_daemon() -> bool:
     """Whether the calling thread is one that the end of the interpreter does not wait for."""
     return threading.current_thread().daemon

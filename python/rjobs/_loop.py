@@ -10,11 +10,13 @@ import asyncio
 import contextvars
 import functools
 import sys
+import time
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from rjobs._rjobs import call_held, current_job, for_job, generators_of_job, steps_of_task
+from rjobs._threads import join
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -49,7 +51,8 @@ class JobLoop(_Base):  # type: ignore[misc, valid-type]
         self._keeper = keeper
         self._resting: asyncio.TimerHandle | None = None
         self.has_gone = False
-        self.set_default_executor(_Threads(THREADS, "rjobs-asyncio"))
+        self._threads = _Threads(THREADS, "rjobs-asyncio")
+        self.set_default_executor(self._threads)
 
     # What the manager asks of it.
 
@@ -85,6 +88,13 @@ class JobLoop(_Base):  # type: ignore[misc, valid-type]
     def _rest_is_over(self) -> None:
         self._resting = None
         self.rest()
+
+    def end_threads(self) -> None:
+        """Have those of `asyncio.to_thread` end. Calls that their jobs have left behind get a second for it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        end = time.monotonic() + PATIENCE
+        for thread in list(self._threads._threads):  # noqa: SLF001
+            join(thread, max(0.0, end - time.monotonic()))
 
     # What its jobs ask of it.
 
@@ -166,6 +176,7 @@ def _close(loop: JobLoop) -> None:
     finally:
         # It waits for none of its threads.
         loop.close()
+        loop.end_threads()
 
 
 async def tidy(steps: Steps) -> None:

@@ -253,9 +253,12 @@ class Pool(ThreadPool):
         cannot be ended. A call that terminates its own pool gets `JobKilled` itself.
         """
         self._state = TERMINATE
-        for feed in list(self._feeds):
+        feeds = list(self._feeds)
+        for feed in feeds:
             feed.stop()
         self._jobs.kill()
+        for feed in feeds:
+            feed.join()
 
     def join(self) -> None:
         """Wait until all calls have ended and their callbacks have run. Blocks; Ctrl-C ends the waiting.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rjobs._face import is_ending
 from rjobs._rjobs import kill_thread
+from rjobs._threads import join
 from rjobs.errors import JobKilled
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Feed:
     def join(self) -> None:
         """Wait until all is started; when it was stopped, for a second at most: native code cannot be ended."""
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(1.0 if self._stopped else None)
+            join(self._thread, 1.0 if self._stopped else None)
 
     def _run(self) -> None:
         failure: BaseException | None = None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from rjobs._lifecycle import stay_first
+from rjobs._rjobs import _is_there
 
 if TYPE_CHECKING:
     from rjobs._rjobs import Job, Keeper, Worker
@@ -15,6 +17,9 @@ __rjobs_internal__ = True
 
 # Before rjobs._capture wraps it: a worker belongs to no job, also when a job's `new` starts it.
 _start = threading.Thread.start
+
+# Seconds that a thread may take from the end of its Python code to its own.
+_LAST_STEPS = 1.0
 
 
 class WorkerThread(threading.Thread):
@@ -52,6 +57,19 @@ class WorkerThread(threading.Thread):
     def run(self) -> None:
         """Run jobs until the manager lets this thread go."""
         self._worker.run()
+
+
+def join(thread: threading.Thread, timeout: float | None) -> None:
+    """Wait for a thread's end, at most `timeout` seconds, until the system has it no more.
+
+    Up to CPython 3.12 `Thread.join` returns a moment before that.
+    """
+    thread.join(timeout)
+    if thread.is_alive() or thread.native_id is None:
+        return
+    end = time.monotonic() + _LAST_STEPS
+    while _is_there(thread.native_id) and time.monotonic() < end:
+        time.sleep(0.0001)
 
 
 def start_worker(worker: Worker | Keeper, serial: str) -> None:

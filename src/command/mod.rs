@@ -14,6 +14,7 @@
 //! A kill sends SIGTERM to the process group, and SIGKILL after [`GRACE`], or as soon as nobody is left who could use it: the
 //! process has exited and its output is closed. SIGKILL goes out while the process is not reaped, whose id is the group's.
 
+mod reader;
 mod room;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -25,6 +25,7 @@ pub mod queue;
 pub mod record;
 pub mod registry;
 pub mod ring;
+pub mod roll;
 pub mod spread;
 pub mod state;
 pub mod sync;

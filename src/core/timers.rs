@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use super::roll::Roll;
 use super::sync::{Condvar, Mutex};
 
 /// Calls `fire` with each `T` when its time has come, on the timers' own thread.
@@ -18,6 +19,9 @@ struct Shared<T> {
     due: Mutex<Due<T>>,
     changed: Condvar,
     fire: fn(T),
+    /// Where their thread is noted, and by which number.
+    roll: Arc<Roll>,
+    native_id: fn() -> u64,
 }
 
 struct Due<T> {
@@ -39,7 +43,7 @@ impl<T> std::fmt::Debug for Timers<T> {
 
 impl<T: Send + 'static> Timers<T> {
     /// No deadlines, and no thread.
-    pub fn new(fire: fn(T)) -> Self {
+    pub fn new(fire: fn(T), roll: Arc<Roll>, native_id: fn() -> u64) -> Self {
         let due = Due {
             by_time: BTreeMap::new(),
             next: 0,
@@ -50,6 +54,8 @@ impl<T: Send + 'static> Timers<T> {
                 due: Mutex::new(due),
                 changed: Condvar::new(),
                 fire,
+                roll,
+                native_id,
             }),
         }
     }
@@ -66,11 +72,13 @@ impl<T: Send + 'static> Timers<T> {
         due.by_time.insert(key, item);
         if !due.has_thread {
             let shared = Arc::clone(&self.shared);
+            shared.roll.expect();
             if let Err(error) = thread::Builder::new()
                 .name("rjobs-timers".into())
                 .spawn(move || shared.run())
             {
                 due.by_time.remove(&key);
+                self.shared.roll.did_not_come();
                 return Err(error);
             }
             due.has_thread = true;
@@ -91,6 +99,15 @@ impl<T: Send + 'static> Timers<T> {
         item
     }
 
+    /// Take all of them back, so that the thread goes.
+    pub fn clear(&self) -> Vec<T> {
+        let mut due = self.shared.due.lock();
+        let all = std::mem::take(&mut due.by_time);
+        self.shared.changed.notify_one();
+        drop(due);
+        all.into_values().collect()
+    }
+
     /// Deadlines that have not fired.
     pub fn len(&self) -> usize {
         self.shared.due.lock().by_time.len()
@@ -104,6 +121,7 @@ impl<T: Send + 'static> Timers<T> {
 
 impl<T> Shared<T> {
     fn run(&self) {
+        self.roll.is_here((self.native_id)());
         let mut due = self.due.lock();
         while let Some(first) = due.by_time.keys().next().copied() {
             if first.0 > Instant::now() {
@@ -126,7 +144,13 @@ mod test {
 
     use crossbeam_channel::{Sender, unbounded};
 
-    use super::Timers;
+    use super::{Roll, Timers};
+    use std::sync::Arc;
+
+    fn timers<T: Send + 'static>(fire: fn(T)) -> (Timers<T>, Arc<Roll>) {
+        let roll = Arc::new(Roll::new());
+        (Timers::new(fire, Arc::clone(&roll), || 0), roll)
+    }
 
     fn fire((sender, name): (Sender<&'static str>, &'static str)) {
         sender.send(name).unwrap();
@@ -134,7 +158,7 @@ mod test {
 
     #[test]
     fn they_fire_in_the_order_of_their_times() {
-        let timers = Timers::new(fire);
+        let (timers, roll) = timers(fire);
         let (sender, receiver) = unbounded();
         for _ in 0..3 {
             let now = Instant::now();
@@ -147,11 +171,12 @@ mod test {
             assert_eq!(order, ["first", "second", "third"]);
             assert!(timers.is_empty());
         }
+        assert!(roll.wait_until_gone(None, |_| false));
     }
 
     #[test]
     fn a_panic_takes_no_other_deadline_with_it() {
-        let timers: Timers<Option<Sender<()>>> = Timers::new(|sender| {
+        let (timers, _) = timers(|sender: Option<Sender<()>>| {
             sender.expect("asked for by this test").send(()).unwrap();
         });
         let (sender, receiver) = unbounded();
@@ -165,17 +190,23 @@ mod test {
 
     #[test]
     fn a_deadline_that_was_taken_back_does_not_fire() {
-        let timers = Timers::new(fire);
+        let (timers, roll) = timers(fire);
         let (sender, receiver) = unbounded();
         let now = Instant::now();
         let key = timers
             .add(now + Duration::from_millis(5), (sender.clone(), "wrong"))
             .unwrap();
         timers
-            .add(now + Duration::from_millis(10), (sender, "right"))
+            .add(now + Duration::from_millis(10), (sender.clone(), "right"))
             .unwrap();
         assert!(timers.remove(key).is_some());
         assert!(timers.remove(key).is_none());
-        assert_eq!(receiver.iter().collect::<Vec<_>>(), ["right"]);
+        assert_eq!(receiver.iter().take(1).collect::<Vec<_>>(), ["right"]);
+        timers
+            .add(now + Duration::from_secs(1000), (sender, "never"))
+            .unwrap();
+        assert_eq!(timers.clear().len(), 1);
+        assert!(roll.wait_until_gone(None, |_| false));
+        assert_eq!(receiver.try_iter().count(), 0);
     }
 }

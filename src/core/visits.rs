@@ -45,6 +45,11 @@ pub fn close() -> bool {
     INSIDE.load(Ordering::SeqCst) == 0
 }
 
+/// How many forks lie between the first process and this one.
+pub fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
 /// In the child of a fork, where only the calling thread is.
 pub fn after_fork_in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);

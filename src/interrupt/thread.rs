@@ -40,14 +40,31 @@ pub(crate) fn ident() -> std::ffi::c_ulong {
     clippy::useless_conversion,
     reason = "an unsigned long has 32 bits on Windows"
 )]
-fn native_id() -> u64 {
+pub(crate) fn native_id() -> u64 {
     // SAFETY: takes nothing, cannot fail on the systems named above.
     u64::from(unsafe { PyThread_get_thread_native_id() })
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
-fn native_id() -> u64 {
+pub(crate) fn native_id() -> u64 {
     0
+}
+
+/// Whether the system still has a thread of this process with this number, where it tells.
+pub(crate) fn is_there(native_id: u64) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let Ok(tid) = libc::pid_t::try_from(native_id) else {
+            return false;
+        };
+        // SAFETY: signal 0 is sent to nobody; a thread that is gone makes the call fail.
+        tid > 0 && unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) } == 0
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = native_id;
+        false
+    }
 }
 
 /// Tells how much processor time one thread has used.

@@ -42,7 +42,7 @@ pub(crate) enum Alarm {
 impl Alarm {
     /// On the timers' thread. At the end of the interpreter there is nobody to strike.
     pub(crate) fn fire(self) {
-        current::is_timers_thread();
+        current::is_our_thread();
         let Some(_visit) = visits::enter() else {
             return;
         };
@@ -73,6 +73,9 @@ impl Alarm {
             // They attach by themselves, where they have to.
             Self::Chase(_) | Self::Group(..) => {}
         });
+        // Callbacks of whoever may have run.
+        #[cfg(not(Py_3_13))]
+        Python::try_attach(current::forget_this_thread);
     }
 }
 

@@ -10,6 +10,8 @@ use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use super::house::House;
 use super::job::Job;
+#[cfg(not(Py_3_13))]
+use super::shim;
 use super::text;
 use crate::interrupt::context::{self, ContextVar};
 use crate::interrupt::slot::Slot;
@@ -26,7 +28,7 @@ pub(crate) struct Post {
 }
 
 thread_local! {
-    static IS_TIMERS: Cell<bool> = const { Cell::new(false) };
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
     static POST: RefCell<Option<Post>> = const { RefCell::new(None) };
 }
 
@@ -54,12 +56,21 @@ pub(crate) fn serves(house: &House) -> bool {
     let slot = my_slot();
     let is_worker =
         slot.is_some_and(|slot| house.slots().iter().any(|each| Arc::ptr_eq(each, &slot)));
-    is_worker || house.room.is_this_thread() || IS_TIMERS.get()
+    is_worker || house.room.is_this_thread() || IS_OURS.get()
 }
 
-/// The calling thread is the one of some timers: callbacks may run on it, and nothing may wait there.
-pub(crate) fn is_timers_thread() {
-    IS_TIMERS.set(true);
+/// The calling thread is one of ours that runs no jobs, but callbacks: that of some timers, or one that tells of commands. Nothing
+/// may wait there for what it does itself.
+pub(crate) fn is_our_thread() {
+    IS_OURS.set(true);
+}
+
+/// Up to 3.12 `threading` keeps what it made for a thread that it did not start, if any code there asked for it.
+#[cfg(not(Py_3_13))]
+pub(crate) fn forget_this_thread(py: Python<'_>) {
+    if let Err(error) = shim::FORGET_THREAD.call(py, ()) {
+        error.write_unraisable(py, None);
+    }
 }
 
 /// The current job, if there is one and this is the process it runs in: the child of a fork works for itself.

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use super::current;
 use super::errand::Errand;
 use super::errors::JobKilled;
 use super::fault::{self, Place, may_happen};
@@ -18,8 +19,10 @@ use super::job::Job;
 use crate::command::{Command, Ending, Room, Wish};
 use crate::core::clock::Tick;
 use crate::core::generations::Generations;
+use crate::core::roll::{self, Roll};
 use crate::core::state::State;
 use crate::core::visits;
+use crate::interrupt::thread::{is_there, native_id};
 
 /// How long the exit waits for processes that were ended for good, and for who tells of it.
 const LAST: Duration = Duration::from_millis(200);
@@ -34,6 +37,8 @@ pub(crate) struct Desk {
     tasks: (Sender<Task>, Receiver<Task>),
     /// Jobs that were handed over and have not ended.
     errands: Mutex<HashMap<usize, Py<Job>>>,
+    /// Its threads, and the room's.
+    roll: Arc<Roll>,
     clerks: Mutex<Clerks>,
 }
 
@@ -49,6 +54,8 @@ enum Task {
     End(Arc<Errand>, Ending, Tick),
     /// A job that nobody here needs any more.
     Drop(Py<Job>),
+    /// A clerk may go, if there is nothing to do.
+    Leave,
 }
 
 /// One for each process of a chain of forks.
@@ -58,9 +65,11 @@ static DESKS: Generations<Desk> = Generations::new();
 pub(super) fn here() -> io::Result<&'static Desk> {
     let generation = house::generation();
     DESKS.get_or_make(generation, || {
+        let roll = Arc::new(Roll::new());
         Ok(Desk {
             generation,
-            room: Room::new()?,
+            room: Room::new(Arc::clone(&roll))?,
+            roll,
             tasks: unbounded(),
             errands: Mutex::default(),
             clerks: Mutex::default(),
@@ -122,18 +131,29 @@ impl Desk {
             }
             clerks.all += 1;
         }
+        self.roll.expect();
         let thread = thread::Builder::new().name("rjobs-desk".into());
         if thread.spawn(move || self.serve()).is_err() {
             // The next one who has something to tell tries again.
             self.clerks.lock().all -= 1;
+            self.roll.did_not_come();
         }
     }
 
     fn serve(&'static self) {
+        self.roll.is_here(native_id());
+        current::is_our_thread();
         while let Ok(task) = self.tasks.1.recv() {
+            if matches!(task, Task::Leave) {
+                if self.may_leave() {
+                    return;
+                }
+                continue;
+            }
             let Some(visit) = visits::enter() else {
                 // What it holds is the interpreter's, which is about to go.
                 std::mem::forget(task);
+                roll::is_lost();
                 loop {
                     thread::park();
                 }
@@ -151,6 +171,8 @@ impl Desk {
                 // A callback forked, and this is the child, where it has returned as well: the rest is the parent's.
                 return;
             }
+            #[cfg(not(Py_3_13))]
+            Python::try_attach(current::forget_this_thread);
             drop(visit);
             if self.leaves() {
                 return;
@@ -164,6 +186,17 @@ impl Desk {
     }
 
     /// Whether others are here, so that this clerk may go.
+    /// Whether nothing waits for a clerk, so that this one may go.
+    fn may_leave(&self) -> bool {
+        let mut clerks = self.clerks.lock();
+        // Under the lock: who sends puts it there first, and looks for a clerk under the lock then.
+        let may = self.tasks.1.is_empty();
+        if may {
+            clerks.all -= 1;
+        }
+        may
+    }
+
     fn leaves(&self) -> bool {
         let mut clerks = self.clerks.lock();
         let leaves = clerks.all - clerks.away > 1;
@@ -176,6 +209,8 @@ impl Desk {
     fn see_to(&'static self, py: Python<'_>, task: Task) {
         match task {
             Task::Drop(job) => drop(job.into_bound(py)),
+            // There was something to do.
+            Task::Leave => {}
             Task::End(errand, ending, at) => {
                 let job = errand.job(py);
                 let has_callbacks = {
@@ -228,9 +263,34 @@ pub(crate) fn is_busy() -> bool {
     known().is_some_and(|desk| !desk.errands.lock().is_empty())
 }
 
+/// Have the threads for commands go; false where they have something to do, and stay.
+pub(crate) fn let_go() -> bool {
+    let Some(desk) = known().filter(|_| !is_busy()) else {
+        return false;
+    };
+    if !desk.room.let_go() {
+        return false;
+    }
+    let clerks = {
+        let clerks = desk.clerks.lock();
+        clerks.all - clerks.away
+    };
+    for _ in 0..clerks {
+        // Cannot fail: the desk holds the receiver, too.
+        let _ = desk.tasks.0.send(Task::Leave);
+    }
+    true
+}
+
+/// Block until they have gone or are needed again, or until the deadline; true when they are not waited for any more.
+pub(crate) fn wait_until_gone(deadline: Option<Instant>) -> bool {
+    known().is_none_or(|desk| is_busy() || desk.roll.wait_until_gone(deadline, is_there))
+}
+
 /// The end: whatever is left is ended without being asked.
 pub(crate) fn close(py: Python<'_>) {
     let Some(desk) = known() else { return };
+    desk.roll.void();
     for job in desk.jobs(py) {
         if let Some(command) = job.get().command() {
             desk.room.finish_off(&command);

@@ -96,6 +96,7 @@ pub(super) fn launch(bound: &Bound<'_, Job>) -> PyResult<Option<PyErr>> {
             return Ok(None);
         }
     }
+    job.house.has_commands.store(true, Ordering::Release);
     let handed = desk::here()
         .map_err(Failure::from)
         .and_then(|desk| hand_over(bound, desk, order));

@@ -14,7 +14,7 @@ use super::house::{self, House};
 use super::job::Job;
 use super::{kill, last_wait};
 use crate::core::state::State;
-use crate::core::visits;
+use crate::core::{roll, visits};
 use crate::interrupt::beat;
 use crate::interrupt::sight::Spare;
 use crate::interrupt::slot::Slot;
@@ -37,6 +37,7 @@ pub(crate) fn is_ending() -> bool {
 
 /// The interpreter ends: this thread must not be in the way, and never wants it back.
 pub(crate) fn stay_out(py: Python<'_>) -> ! {
+    roll::is_lost();
     py.detach(|| {
         loop {
             std::thread::park();
@@ -71,6 +72,10 @@ pub(crate) fn _at_exit(py: Python<'_>) {
             Job::end_queued(job.bind(py), State::Cancelled);
         }
         later.extend(end_jobs(py, house, |_| true));
+    }
+    // Their threads stay where they are.
+    for house in &houses {
+        house.roll.void();
     }
     desk::end_all(py, |_| true);
     let slots: Vec<_> = houses.iter().flat_map(|house| house.slots()).collect();

@@ -18,8 +18,10 @@ use crate::core::entrance::Entrance;
 use crate::core::limits::Limits;
 use crate::core::pool::Pool;
 use crate::core::registry::Registry;
+use crate::core::roll::Roll;
 use crate::core::timers::Timers;
 use crate::interrupt::slot::Slot;
+use crate::interrupt::thread;
 
 /// The pool of one manager and what belongs to it. Jobs and workers hold it, so it outlives the manager until they end;
 /// it does not hold the registry, so that a manager that nobody holds is freed with its records.
@@ -45,6 +47,12 @@ pub(crate) struct House {
     listened: AtomicBool,
     /// The workers that are alive, each with the job that it runs.
     members: Mutex<Vec<Member>>,
+    /// All its threads: workers, the event loop's, the timers'.
+    pub(crate) roll: Arc<Roll>,
+    /// It has run external commands, whose threads are the process's.
+    pub(crate) has_commands: AtomicBool,
+    /// Jobs that wait in `shutdown` until the others have ended: they do not wait for one another.
+    pub(crate) leavers: Mutex<Vec<u64>>,
     /// `daemon=` of the manager.
     pub(crate) daemon: Option<bool>,
     /// The jobs that have not ended, for the end of the program.
@@ -91,9 +99,10 @@ impl House {
         registry: &Arc<Registry<Py<Job>>>,
         news: &Arc<News>,
     ) -> Arc<Self> {
+        let roll = Arc::new(Roll::new());
         let house = Arc::new(Self {
             pool: Pool::new(max_workers, idle_timeout),
-            timers: Timers::new(Alarm::fire),
+            timers: Timers::new(Alarm::fire, Arc::clone(&roll), thread::native_id),
             entrance: Entrance::new(),
             limits: Limits::new(),
             next_look: Mutex::new(None),
@@ -104,6 +113,9 @@ impl House {
             news: Arc::downgrade(news),
             listened: AtomicBool::new(false),
             members: Mutex::new(Vec::new()),
+            roll,
+            has_commands: AtomicBool::new(false),
+            leavers: Mutex::new(Vec::new()),
             daemon,
             census: Census::default(),
             output_limit,
@@ -160,6 +172,12 @@ impl House {
         self.entrance.wait_until_gone(deadline)
             && self.pool.wait_until_empty(deadline)
             && self.room.wait_until_gone(deadline)
+    }
+
+    /// Block until the system has none of its threads any more, or until the deadline; true when it has none. To be called when it is
+    /// empty and its timers are cleared.
+    pub(crate) fn wait_until_gone(&self, deadline: Option<Instant>) -> bool {
+        self.roll.wait_until_gone(deadline, thread::is_there)
     }
 
     /// From here on somebody waits until every job has ended.

@@ -1,14 +1,15 @@
 //! Waiting for many, killing many, shutting down.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
 
 use super::as_completed::AsCompleted;
-use super::current;
 use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::kill;
@@ -16,10 +17,54 @@ use super::manager::JobManager;
 use super::seconds::Given;
 use super::shim;
 use super::wait::{self, KILL_TIME, Patience};
+use super::{current, desk, exit};
 use crate::core::latch::{Latch, Waiter};
 use crate::core::state::State;
+use crate::interrupt::thread;
+
+/// How long `shutdown` waits at most for threads that have nothing to do any more but to end. It takes microseconds; but what another
+/// manager does at this moment may keep one of the process's.
+const LAST_STEPS: Duration = Duration::from_secs(2);
 
 impl JobManager {
+    /// The end of `shutdown` where a job calls it, or a callback: threads of the manager's cannot wait for themselves.
+    fn wait_for_others(
+        &self,
+        py: Python<'_>,
+        caller: Option<&Bound<'_, Job>>,
+        patience: Patience,
+    ) -> PyResult<()> {
+        /// It does not wait any more.
+        struct Leaver<'a>(&'a Mutex<Vec<u64>>, u64);
+        impl Drop for Leaver<'_> {
+            fn drop(&mut self) {
+                let mut leavers = self.0.lock();
+                if let Some(place) = leavers.iter().position(|number| *number == self.1) {
+                    leavers.swap_remove(place);
+                }
+            }
+        }
+        // Before it looks for others that do: of two jobs that come at once one at least does not wait for the other.
+        let leavers = &self.house.leavers;
+        let leaver = caller.map(|caller| {
+            let number = caller.get().record.number();
+            leavers.lock().push(number);
+            Leaver(leavers, number)
+        });
+        let here = leavers.lock().clone();
+        let jobs = self.chosen(py, None)?.into_iter();
+        // Nor, on the event loop, for others on that.
+        let others: Vec<_> = jobs
+            .filter(|job| {
+                !here.contains(&job.get().record.number())
+                    && !to_the_loop::would_wait_for_itself(job.get())
+            })
+            .collect();
+        let waited = wait_for(py, &others, others.len(), false, patience).map(drop);
+        drop(leaver);
+        waited
+    }
+
     /// End every job that has not ended, and wait for that; true when all have.
     fn kill_them(
         &self,
@@ -119,6 +164,12 @@ fn wait_for(
     Ok(result?.is_some())
 }
 
+/// Whether the system still has a thread of this number, where it tells.
+#[pyfunction]
+pub(crate) fn _is_there(native_id: u64) -> bool {
+    thread::is_there(native_id)
+}
+
 #[pymethods]
 impl JobManager {
     /// Wait for jobs (numbers or `Job`s; default: all that have not ended), at most `timeout` seconds (None: no limit).
@@ -205,8 +256,10 @@ impl JobManager {
     }
 
     /// Take no new jobs. `kill=True` also cancels what is queued and kills what runs. `wait=True` blocks until every job
-    /// has ended, its done-callbacks have run and the workers have left (with `kill=True` for 5 seconds at most). Called
-    /// by one of its own jobs, it does not wait for that one, and called by a coroutine job for no other one. May be called again. The records stay readable.
+    /// has ended, its done-callbacks have run and the threads have ended (with `kill=True` for 5 seconds at most). Called
+    /// by one of its own jobs or their callbacks, it waits for the other jobs, but those that are in here as well, and for no
+    /// threads; called by a coroutine job for no other one. May be called again. The records stay readable, and `result_ttl`
+    /// ends no more of them.
     #[pyo3(signature = (wait = true, kill = false))]
     fn shutdown(&self, py: Python<'_>, wait: bool, kill: bool) -> PyResult<()> {
         if !self.house.is_here() {
@@ -230,20 +283,26 @@ impl JobManager {
             job.get().now_awaited(py);
         }
         let patience = Patience::of(kill.then_some(KILL_TIME));
-        if let Some(caller) =
-            current::job(py)?.filter(|job| Arc::ptr_eq(&job.get().house, &self.house))
-        {
-            let jobs = self.chosen(py, None)?;
-            // Nor, on the event loop, for others on that.
-            let others: Vec<_> = jobs
-                .into_iter()
-                .filter(|job| !job.is(&caller) && !to_the_loop::would_wait_for_itself(job.get()))
-                .collect();
-            return wait_for(py, &others, others.len(), false, patience).map(drop);
+        let caller = current::job(py)?.filter(|job| Arc::ptr_eq(&job.get().house, &self.house));
+        if caller.is_some() || current::serves(&self.house) {
+            return self.wait_for_others(py, caller.as_ref(), patience);
         }
         let house = &self.house;
-        wait::block(py, patience, |until| {
+        let emptied = wait::block(py, patience, |until| {
             house.wait_until_empty(until).then_some(())
+        })?;
+        if emptied.is_none() || exit::is_ending() {
+            return Ok(());
+        }
+        // What is left to come is of no use any more: records to be forgotten, looks at limits.
+        let alarms = house.timers.clear();
+        drop(alarms);
+        let has_commands = house.has_commands.load(Ordering::Acquire) && desk::let_go();
+        let last = Patience::until(Instant::now() + LAST_STEPS);
+        wait::block(py, last, |until| {
+            let are_gone =
+                house.wait_until_gone(until) && (!has_commands || desk::wait_until_gone(until));
+            are_gone.then_some(())
         })
         .map(drop)
     }

@@ -39,7 +39,7 @@ pub(crate) mod log;
 pub(crate) mod manager;
 mod manager_lists;
 mod manager_panel;
-mod manager_wait;
+pub(crate) mod manager_wait;
 pub(crate) mod news;
 pub(crate) mod options;
 pub(crate) mod outcome;

@@ -118,6 +118,9 @@ impl Worker {
 impl Worker {
     /// The thread becomes this worker's.
     fn settle(&self, py: Python<'_>) -> Arc<Slot> {
+        // It is counted by the pool since before it was started.
+        self.house.roll.expect();
+        self.house.roll.is_here(thread::native_id());
         thread::set_name(&format!("rjobs-{}", self.serial));
         let slot = Arc::new(Slot::of_this_thread(py));
         self.house.moved_in(&slot, &self.job);

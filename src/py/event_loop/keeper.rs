@@ -122,6 +122,9 @@ impl Keeper {
             keeper.house.room.thread_goes();
             exit::stay_out(py);
         }
+        // It is counted by the room since before it was started.
+        keeper.house.roll.expect();
+        keeper.house.roll.is_here(thread::native_id());
         thread::set_name("rjobs-loop");
         let slot = Arc::new(Slot::of_this_loop(py));
         *keeper.slot.lock() = Some(Arc::clone(&slot));
