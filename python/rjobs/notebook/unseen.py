@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import InputRejected
 
 from rjobs import _news, current_job
-from rjobs._lifecycle import call_at_exit
+from rjobs._lifecycle import before_ending
 from rjobs._traceback import format_exception
 from rjobs.errors import JobError
 
@@ -109,7 +109,7 @@ class Farewell:
         _at_the_end.add(self)
         if not _is_registered:
             _is_registered = True
-            call_at_exit(_say_farewell)
+            before_ending(_say_farewell)
 
     def uninstall(self) -> None:
         """Say nothing any more."""
