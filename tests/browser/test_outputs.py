@@ -28,7 +28,7 @@ def test_a_jobs_text_and_plots_are_in_its_widget_and_under_who_follows(notebook)
     cell = notebook.run("print('of the cell')\ngo.set()\njobs[0].join(30)\nprint('still of the cell')")
     expect(box).to_contain_text("more of the job")
     expect(box.locator("img")).to_have_count(1)
-    assert cell.inner_text().split("\n") == ["of the cell", "still of the cell"]
+    assert cell.inner_text().strip().split("\n") == ["of the cell", "still of the cell"]
     expect(notebook.run("%jobs fg 0").locator("img")).to_have_count(1)
 
 
