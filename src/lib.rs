@@ -18,7 +18,7 @@ mod _rjobs {
     #[pymodule_export]
     use crate::py::event_loop::steps::{Steps, steps_of_task};
     #[pymodule_export]
-    use crate::py::exit::{_after_fork_in_child, _at_exit, _at_last, _is_ending};
+    use crate::py::exit::{_after_fork_in_child, _at_exit, _at_last, _before_fork, _is_ending};
     #[pymodule_export]
     use crate::py::fault::_panic;
     #[pymodule_export]
@@ -53,6 +53,8 @@ mod _rjobs {
     use crate::py::values::JobValues;
     #[pymodule_export]
     use crate::py::view::ManagerView;
+    #[pymodule_export]
+    use crate::py::wait::waits_let_greenlets_run;
     #[pymodule_export]
     use crate::py::worker::Worker;
 

@@ -7,6 +7,8 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rjobs._forks import in_child, renewed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
@@ -18,8 +20,10 @@ __rjobs_internal__ = True
 _MARK = object()
 # The jobs at work, by mapping and call. A job's callback keeps its mapping alive, so no address is used twice.
 _at_work: dict[tuple[int, Hashable], Job[Any]] = {}
+# Those of a parent end there.
+in_child(_at_work.clear)
 # Around every use of a mapping: those of cachetools are not made for several threads.
-_lock = threading.RLock()
+_lock = renewed(threading.RLock())
 
 
 def claim(job: Job[Any], cache: MutableMapping[Any, Any], fn: Callable[..., Any]) -> Job[Any] | tuple[Any] | None:

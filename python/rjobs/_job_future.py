@@ -8,6 +8,7 @@ from functools import partial
 from logging import getLogger
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rjobs._forks import renewed
 from rjobs._rjobs import call_held
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _T = TypeVar("_T")
 # What a Future consists of, beside its methods: `wait`, `as_completed` and their like in other libraries look at it.
 _INSIDE = frozenset(vars(Future()))
 # Held while a future is furnished with that.
-_furnishing = threading.RLock()
+_furnishing = renewed(threading.RLock())
 
 
 def feed(future: Future[Any], job: Job[Any]) -> None:

@@ -10,6 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rjobs._forks import in_child, renewed
 from rjobs._rjobs import call_held, call_undisturbed
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class FileLock:
     """
 
     _of_paths: ClassVar[weakref.WeakValueDictionary[str, FileLock]] = weakref.WeakValueDictionary()
-    _guard = threading.Lock()
+    _guard: ClassVar[Any] = renewed(threading.Lock())
 
     def __init__(self, path: str) -> None:
         import fasteners  # noqa: PLC0415
@@ -78,6 +79,10 @@ class FileLock:
                 self._processes.lockfile.close()
         finally:
             self._threads.release()
+
+
+# Those of a parent are held by its threads, if at all.
+in_child(FileLock._of_paths.clear)  # noqa: SLF001
 
 
 class UnderLock:

@@ -82,3 +82,19 @@ def is_made_by(callable_: Any, generator: Any) -> bool:
 def exception_in_callback(job: Job[Any], callback: Callable[[Job[Any]], object], exception: BaseException) -> None:
     """Log what a done-callback raised, as ``concurrent.futures`` does."""
     logging.getLogger("rjobs.job").error("a done-callback of job %d raised: %r", job.num, callback, exc_info=exception)
+
+
+def tidy_thread() -> None:
+    """Leave of asyncio what a new thread has: no event loop that runs or is the current one, and no hooks."""
+    if sys.get_asyncgen_hooks() != (None, None):
+        sys.set_asyncgen_hooks(None, None)
+    events: Any = sys.modules.get("asyncio.events")
+    if events is None:
+        return
+    if events._get_running_loop() is not None:  # noqa: SLF001
+        events._set_running_loop(None)  # noqa: SLF001
+    # Asked for by its name, since `get_event_loop_policy` makes one, and warns from 3.14 on.
+    policy = getattr(events, "_event_loop_policy", None)
+    of_thread = getattr(policy, "_local", None)
+    if of_thread is not None and vars(of_thread):
+        vars(of_thread).clear()

@@ -12,6 +12,7 @@ from multiprocessing.pool import AsyncResult as BaseResult
 from multiprocessing.pool import MapResult as BaseMapResult
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rjobs._forks import renewed
 from rjobs._waits import deadline, left
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __rjobs_internal__ = True
 _T = TypeVar("_T")
 
 # Held while an event is made, or found not to be needed.
-_making = threading.Lock()
+_making = renewed(threading.Lock())
 
 
 class AsyncResult(BaseResult[_T]):

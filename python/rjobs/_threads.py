@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from rjobs._lifecycle import stay_first
-from rjobs._rjobs import _is_there
+from rjobs._rjobs import _is_there, waits_let_greenlets_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rjobs._rjobs import Job, Keeper, Worker
 
 __rjobs_internal__ = True
@@ -54,6 +57,10 @@ class WorkerThread(threading.Thread):
         # Thread's own reads `_name`.
         return super().__repr__().replace(self._name, self.name, 1)
 
+    def _delete(self) -> None:
+        # `Thread` asks `get_ident`, which gives another where gevent or eventlet has patched it meanwhile.
+        threading._active.pop(self._ident, None)  # type: ignore[attr-defined]  # noqa: SLF001
+
     def run(self) -> None:
         """Run jobs until the manager lets this thread go."""
         self._worker.run()
@@ -72,7 +79,76 @@ def join(thread: threading.Thread, timeout: float | None) -> None:
         time.sleep(0.0001)
 
 
+class ThreadAmongGreenlets(WorkerThread):
+    """The same where gevent or eventlet has patched ``threading``: a thread of the system, and no greenlet."""
+
+    def __init__(self, worker: Worker | Keeper, serial: str) -> None:
+        super().__init__(worker, serial)
+        self._is_over = False
+
+    def start_beside(self, start: Callable[..., object]) -> None:
+        """Start it by the function that starts threads of the system."""
+        waits_let_greenlets_run()
+        start(self._run_beside, ())
+
+    def _run_beside(self) -> None:
+        # What `Thread` does on a new thread, without what waits there for locks and events that are the greenlets' now.
+        # `get_ident` is theirs, too: so `current_thread()` finds it.
+        ident = threading.get_ident()
+        self._ident, self._native_id = ident, threading.get_native_id()
+        active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]  # noqa: SLF001
+        active[ident] = self
+        for hook, set_hook in (("_trace_hook", sys.settrace), ("_profile_hook", sys.setprofile)):
+            function = getattr(threading, hook, None)
+            if function:
+                set_hook(function)
+        try:
+            self.run()
+        finally:
+            active.pop(ident, None)
+            self._is_over = True
+
+    def is_alive(self) -> bool:
+        """Whether it has begun and not ended."""
+        ident: int | None = self._ident
+        return ident is not None and not self._is_over
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end. Other greenlets of the calling thread run meanwhile."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.is_alive() and (deadline is None or time.monotonic() < deadline):
+            sleep_in_greenlet(0.001)
+
+
+def sleep_in_greenlet(seconds: float) -> None:
+    """Sleep, and let the other greenlets of this thread run."""
+    gevent, eventlet = (sys.modules.get(name) for name in ("gevent", "eventlet"))
+    sleep = getattr(gevent if _gevent_start() is not None else eventlet, "sleep", time.sleep)
+    sleep(seconds)
+
+
+def _gevent_start() -> Callable[..., object] | None:
+    monkey: Any = sys.modules.get("gevent.monkey")
+    if monkey is None or not (monkey.is_module_patched("threading") or monkey.is_module_patched("_thread")):
+        return None
+    start: Callable[..., object] = monkey.get_original("_thread", "start_new_thread")
+    return start
+
+
+def _eventlet_start() -> Callable[..., object] | None:
+    patcher: Any = sys.modules.get("eventlet.patcher")
+    if patcher is None or not patcher.is_monkey_patched("thread"):
+        return None
+    start: Callable[..., object] = patcher.original("_thread").start_new_thread
+    return start
+
+
 def start_worker(worker: Worker | Keeper, serial: str) -> None:
     """Start a thread for ``worker``. Raises RuntimeError when the system gives none."""
     stay_first()
-    _start(WorkerThread(worker, serial))
+    # Asked for each time: the patch may come at any moment.
+    start = _gevent_start() or _eventlet_start()
+    if start is None:
+        _start(WorkerThread(worker, serial))
+    else:
+        ThreadAmongGreenlets(worker, serial).start_beside(start)

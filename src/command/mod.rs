@@ -21,9 +21,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 pub(crate) use self::room::{Room, Task};
+use crate::core::sync::Mutex;
 use crate::interrupt::process::{Failure, Leader, Status};
 
 /// How long those who are asked to end have for it; the same that the `finally` blocks of a killed Python job have.

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::reader::{Entry, LOOK, Reader};
 use super::{Command, Ending, Owner, Wish};
 use crate::core::roll::Roll;
+use crate::core::sync::Mutex;
 use crate::interrupt::process::{self, Failure, Order, Watch};
 use crate::interrupt::thread::native_id;
 

@@ -1,13 +1,28 @@
 //! One value for each process on the way down a chain of forks, made by the first who asks there.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::once::Once;
+
+/// How often this process was forked on the way from the first import.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// The generation of this process.
+pub fn current() -> u32 {
+    GENERATION.load(Ordering::Acquire)
+}
+
+/// In the child of a fork, where only the calling thread is.
+pub fn after_fork_in_child() {
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+}
 
 /// Values by generation. What belongs to the parent stays where it is in the child, untouched and never dropped: its threads
 /// are not there, and any of its locks may be taken for ever.
 #[derive(Debug)]
 pub struct Generations<T: 'static> {
-    here: OnceLock<T>,
-    next: OnceLock<&'static Generations<T>>,
+    here: Once<T>,
+    next: Once<&'static Generations<T>>,
 }
 
 impl<T> Default for Generations<T> {
@@ -20,8 +35,8 @@ impl<T> Generations<T> {
     /// No values yet.
     pub const fn new() -> Self {
         Self {
-            here: OnceLock::new(),
-            next: OnceLock::new(),
+            here: Once::new(),
+            next: Once::new(),
         }
     }
 
@@ -45,14 +60,9 @@ impl<T> Generations<T> {
     ) -> Result<&'static T, E> {
         let mut place = self;
         for _ in 0..generation {
-            place = place.next.get_or_init(|| Box::leak(Box::default()));
+            place = place.next.get_or_make(|| Box::leak(Box::default()));
         }
-        if let Some(here) = place.here.get() {
-            return Ok(here);
-        }
-        // Made outside of the cell's lock: a child that is forked meanwhile would wait for it for ever.
-        let value = make()?;
-        Ok(place.here.get_or_init(|| value))
+        place.here.get_or_try_make(make)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod latch;
 pub mod limits;
 pub mod muster;
 pub mod news;
+pub mod once;
 pub mod output;
 pub mod pace;
 pub mod pool;

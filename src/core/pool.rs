@@ -149,6 +149,28 @@ impl<T> Pool<T> {
         crew.stuck = crew.stuck.saturating_sub(1);
     }
 
+    /// A worker is to go, whatever there is to do: another may take its place from now on, also where the pool takes no more
+    /// work. What `one_is_stuck` says.
+    pub fn one_is_to_go(&self) -> Admission {
+        let mut crew = self.crew.lock();
+        crew.stuck += 1;
+        if crew.queue.is_empty() {
+            return Admission::Queued;
+        }
+        self.admit(&mut crew)
+    }
+
+    /// It goes, and asks for nothing any more. False where there is work and no other worker came: then it stays.
+    pub fn one_goes(&self) -> bool {
+        let mut crew = self.crew.lock();
+        crew.stuck = crew.stuck.saturating_sub(1);
+        if !crew.queue.is_empty() && crew.workers == 1 {
+            return false;
+        }
+        self.leave(&mut crew);
+        true
+    }
+
     fn is_one_too_many(&self, crew: &Crew<T>) -> bool {
         crew.workers > self.max_workers.saturating_add(crew.stuck)
     }

@@ -2,11 +2,10 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use super::clock::{self, Tick};
 use super::latch::Waiter;
 use super::state::State;
+use super::sync::Mutex;
 
 /// The bits of an aim that say which job; those above say which run or part of it.
 const NUMBER_BITS: u32 = 40;

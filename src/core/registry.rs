@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use super::news::News;
+use super::sync::Mutex;
 
 /// Keeps `T` by numbers that count from 0 and are never reused.
 ///

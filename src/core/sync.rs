@@ -1,9 +1,8 @@
 //! The lock and the condition variable for waits.
 //!
 //! The standard library's and not `parking_lot`'s, which keeps every parked thread in one table of the process: in the child
-//! of a fork that table still lists the parent's parked threads, whose memory is gone, and the first new thread that parks
-//! crashes. Here the state is in the object itself. `parking_lot` stays where a lock is held for a few instructions and
-//! nobody waits for anything but that.
+//! of a fork that table still lists the parent's parked threads, whose memory is gone, so that the first new thread that parks
+//! crashes; and a place of the table may be locked for ever. Here the state is in the object itself.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
@@ -24,6 +23,16 @@ impl<T> Mutex<T> {
     /// Block until it is ours.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it protects, where nobody else can have it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it protected.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Take it if nobody has it.

@@ -7,6 +7,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::names::name;
+
 // PyO3 declares the functions of CPython as "C", across which nothing may unwind. Up to CPython 3.13 a thread that wants the
 // interpreter back while it finalizes is ended by `pthread_exit`, which unwinds: across "C" that is "FATAL: exception not
 // rethrown". A declaration of our own as "C-unwind" does not help: LLVM keeps one declaration per symbol, and drops the
@@ -111,7 +113,7 @@ pub(crate) fn throw<'py>(
 ) -> Sent<'py> {
     let py = coroutine.py();
     let thrown = coroutine
-        .getattr(pyo3::intern!(py, "throw"))
+        .getattr(name!(py, "throw"))
         .and_then(|throw| Ok((throw, PyTuple::new(py, [exception])?)))
         .map_err(|error| error.into_value(py).into_bound(py))
         .and_then(|(throw, args)| call(&throw, &args, None));
@@ -119,7 +121,7 @@ pub(crate) fn throw<'py>(
         Ok(waits_for) => Sent::Yielded(waits_for),
         // It cannot raise one of its own: that becomes a RuntimeError.
         Err(end) => match end.cast::<PyStopIteration>() {
-            Ok(_) => match end.getattr(pyo3::intern!(py, "value")) {
+            Ok(_) => match end.getattr(name!(py, "value")) {
                 Ok(value) => Sent::Returned(value),
                 Err(error) => Sent::Raised(error.into_value(py).into_bound(py)),
             },

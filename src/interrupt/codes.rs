@@ -7,8 +7,10 @@ use std::ffi::c_int;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFunction};
+
+use super::names::name;
+use crate::core::once::Once;
 
 /// The first so many numbers of a code object are looked at. It is larger in all versions.
 const NUMBERS: usize = 24;
@@ -32,15 +34,15 @@ fn code(function: &Bound<'_, PyFunction>) -> *const c_int {
 /// The flags as the attribute has them.
 fn attribute(function: &Bound<'_, PyFunction>) -> Option<c_int> {
     let py = function.py();
-    let code = function.getattr(pyo3::intern!(py, "__code__")).ok()?;
-    let flags = code.getattr(pyo3::intern!(py, "co_flags")).ok()?;
+    let code = function.getattr(name!(py, "__code__")).ok()?;
+    let flags = code.getattr(name!(py, "co_flags")).ok()?;
     flags.extract().ok()
 }
 
 /// Where the flags are; None where that could not be told.
 fn place(py: Python<'_>) -> Option<usize> {
-    static PLACE: PyOnceLock<Option<usize>> = PyOnceLock::new();
-    *PLACE.get_or_init(py, || {
+    static PLACE: Once<Option<usize>> = Once::new();
+    *PLACE.get_or_make(|| {
         let names = PyDict::new(py);
         py.run(SAMPLES, Some(&names), None).ok()?;
         let samples: Vec<_> = names

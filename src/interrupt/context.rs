@@ -4,7 +4,8 @@ use std::ffi::CStr;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
+
+use crate::core::once::Once;
 
 /// A copy of the calling thread's context (cheap: contexts are persistent maps).
 pub(crate) fn copy_current(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
@@ -47,20 +48,20 @@ impl Drop for Inside<'_, '_> {
 /// One `contextvars.ContextVar`, None by default, made when first used.
 pub(crate) struct ContextVar {
     name: &'static CStr,
-    var: PyOnceLock<Py<PyAny>>,
+    var: Once<Py<PyAny>>,
 }
 
 impl ContextVar {
     pub(crate) const fn new(name: &'static CStr) -> Self {
         Self {
             name,
-            var: PyOnceLock::new(),
+            var: Once::new(),
         }
     }
 
     /// The `ContextVar` object itself.
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let var = self.var.get_or_try_init(py, || {
+        let var = self.var.get_or_try_make(|| {
             // SAFETY: attached; the name is a C string, None a valid default; a new reference or NULL with an exception.
             unsafe {
                 let var = ffi::PyContextVar_New(self.name.as_ptr(), ffi::Py_None());

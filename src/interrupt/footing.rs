@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use crate::core::sync::Mutex;
 
 /// Written by the worker's thread, in the guards of locks; read by strikers.
 #[derive(Debug, Default)]

@@ -1,24 +1,25 @@
 //! One frame of Python code, read by functions of C alone: no attribute is looked up, no Python code runs, and no lock of the
 //! interpreter is taken that a thread may hold which stands still.
 
-use std::sync::OnceLock;
-
 use std::collections::HashSet;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::names::name;
+use crate::core::once::Once;
+
 /// The machinery of imports, of which the rest is left half way through when it is hit.
 pub(crate) const IMPORT: &str = "importlib";
 
 /// Top-level modules of the standard library.
-static STANDARD: OnceLock<HashSet<String>> = OnceLock::new();
+static STANDARD: Once<HashSet<String>> = Once::new();
 
 /// Look up what is part of the standard library; once, before the first look at a frame.
 pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     let names = py.import("sys")?.getattr("stdlib_module_names")?;
     let names: HashSet<String> = names.extract()?;
-    STANDARD.get_or_init(|| names);
+    STANDARD.keep(names);
     Ok(())
 }
 
@@ -108,7 +109,7 @@ impl<'py> Frame<'py> {
     /// `__name__` among the globals, as in a plain dict: its lookup of a str runs no bytecode even where they are of a subclass.
     fn module(&self) -> Option<Bound<'py, PyAny>> {
         let py = self.0.py();
-        let key = pyo3::intern!(py, "__name__");
+        let key = name!(py, "__name__");
         // SAFETY: attached; the globals and what is found are new references. Nobody needs to know of errors.
         unsafe {
             let globals = ffi::PyFrame_GetGlobals(self.pointer());

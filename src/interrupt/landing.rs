@@ -20,7 +20,6 @@ use std::sync::atomic::Ordering;
 use pyo3::exceptions::{PyBaseException, PyInterruptedError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 
 use super::beat::here;
@@ -28,13 +27,14 @@ use super::call;
 use super::frame::Frame;
 use super::guard::{ENTER_GENERATOR, GIVING, SPARED};
 use super::slot::Slot;
+use crate::core::once::Once;
 
 /// Flags of a code object: `*args`, `**kwargs`; a generator, a coroutine or an asynchronous generator.
 const VARARGS: usize = 0x4;
 const VARKEYWORDS: usize = 0x8;
 const SUSPENDS: usize = 0x20 | 0x80 | 0x200;
 
-static CARRIER: PyOnceLock<Option<Py<PyType>>> = PyOnceLock::new();
+static CARRIER: Once<Option<Py<PyType>>> = Once::new();
 
 /// The class to send in the place of the one that was asked for; None where it would not be called in time (but for a storm, which
 /// may begin later), or could not be made.
@@ -42,12 +42,12 @@ pub(super) fn carrier(py: Python<'_>, is_storm: bool) -> Option<&Bound<'_, PyTyp
     if cfg!(not(Py_3_12)) && !is_storm {
         return None;
     }
-    Some(CARRIER.get(py)?.as_ref()?.bind(py))
+    Some(CARRIER.get()?.as_ref()?.bind(py))
 }
 
 /// Make the carrier; once, before anything is sent.
 pub(crate) fn prepare(py: Python<'_>) {
-    CARRIER.get_or_init(py, || {
+    CARRIER.get_or_make(|| {
         let mut slots = [
             ffi::PyType_Slot {
                 slot: ffi::Py_tp_new,

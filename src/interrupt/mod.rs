@@ -17,6 +17,8 @@ pub(crate) mod frozen;
 pub(crate) mod guard;
 pub(crate) mod guest;
 pub(crate) mod landing;
+mod left;
+pub(crate) mod names;
 pub(crate) mod pending;
 pub(crate) mod process;
 pub(crate) mod pursuit;

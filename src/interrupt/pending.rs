@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pyo3::exceptions::{PyBaseException, PyInterruptedError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
 use super::call;
+use crate::core::once::Once;
 
 /// The first so many words of the state are looked at. It has more in all versions.
 const WORDS: usize = 36;
@@ -33,25 +33,25 @@ struct Layout {
     bell: Option<(usize, usize)>,
 }
 
-static LAYOUT: PyOnceLock<Option<Layout>> = PyOnceLock::new();
-static NOTHING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static LAYOUT: Once<Option<Layout>> = Once::new();
+static NOTHING: Once<Py<PyAny>> = Once::new();
 
 #[inline]
-fn layout(py: Python<'_>) -> Option<Layout> {
-    *LAYOUT.get(py)?
+fn layout(_py: Python<'_>) -> Option<Layout> {
+    *LAYOUT.get()?
 }
 
 /// Look for the place, if nobody has. While rjobs is imported, and where a thread may be interrupted by nobody else, since that would
 /// be lost. Raises what a signal's handler raised meanwhile (Ctrl-C).
 pub(crate) fn find(py: Python<'_>) -> PyResult<()> {
-    if LAYOUT.get(py).is_some() {
+    if LAYOUT.get().is_some() {
         return Ok(());
     }
     // Before anything is sent, or that would arrive in the import.
     let nothing = py.import("rjobs._near")?.getattr("nothing")?;
-    let _ = NOTHING.set(py, nothing.unbind());
+    NOTHING.keep(nothing.unbind());
     let (layout, raised) = probe(py);
-    let _ = LAYOUT.set(py, layout);
+    LAYOUT.keep(layout);
     raised.map_or(Ok(()), |error| Err(PyErr::from_value(error.into_any())))
 }
 
@@ -165,7 +165,7 @@ pub(crate) fn land(py: Python<'_>) -> PyResult<()> {
 /// The function, which is kept for as long as the process. So it is one of the package: what is evaluated without a namespace is in that of
 /// `__main__`, and would keep the program's variables from ever being finalized, and its files from being flushed.
 pub(super) fn nothing(py: Python<'_>) -> Option<&Bound<'_, PyAny>> {
-    Some(NOTHING.get(py)?.bind(py))
+    Some(NOTHING.get()?.bind(py))
 }
 
 /// Whether one is pending for the thread of this state; None where that cannot be told.

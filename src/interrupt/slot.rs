@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::beat::{self, Beat};
 use super::footing::Footing;
 use super::frames::Frames;
+use super::left::Left;
 use super::sight::Position;
 use super::storm::Storm;
 use crate::core::bell::Bell;
+use crate::core::sync::Mutex;
 
 /// One worker thread, as strikers see it.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(crate) struct Slot {
     pub(super) swallowed: AtomicU32,
     /// Every line of the job raises.
     pub(super) storm: Storm,
+    /// What its jobs have changed on the thread.
+    pub(super) left: Left,
     /// Where it stands with its locks.
     pub(super) footing: Footing,
     /// Rings when a strike was sent.
@@ -113,6 +116,7 @@ impl Slot {
             landing: AtomicBool::new(false),
             swallowed: AtomicU32::new(0),
             storm: Storm::default(),
+            left: Left::of_this_thread(),
             footing: Footing::default(),
             bell: Bell::of_this_thread(),
             aim: Mutex::new(Aim::default()),

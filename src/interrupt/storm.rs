@@ -4,11 +4,11 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::beat::here;
+use crate::core::sync::Mutex;
 use crate::core::visits;
 
 /// One worker's.

@@ -21,7 +21,7 @@ unsafe extern "C" {
 }
 
 /// Whether the calling thread is the one that the process began with, where the system tells.
-pub(super) fn is_main() -> bool {
+pub(crate) fn is_main() -> bool {
     // SAFETY: take nothing, cannot fail.
     #[cfg(target_os = "linux")]
     return unsafe { libc::gettid() == libc::getpid() };

@@ -53,10 +53,12 @@ mod linux {
         Wake::Elsewhere
     }
 
+    pub(crate) fn let_come() {}
+
     pub(crate) fn uninstall() {}
 }
 
-pub(crate) use linux::{is_possible, reaches_this_thread, uninstall, wake};
+pub(crate) use linux::{is_possible, let_come, reaches_this_thread, uninstall, wake};
 
 /// What was found, and done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

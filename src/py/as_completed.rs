@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
@@ -10,6 +9,7 @@ use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::wait::{self, Patience};
 use crate::core::latch::{Stream, Waiter};
+use crate::core::sync::Mutex;
 
 /// Iterates over jobs as they end: what `JobManager.as_completed()` returns.
 #[pyclass(frozen, module = "rjobs")]

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
@@ -13,7 +12,9 @@ use super::job::Job;
 #[cfg(not(Py_3_13))]
 use super::shim;
 use super::text;
+use crate::core::sync::Mutex;
 use crate::interrupt::context::{self, ContextVar};
+use crate::interrupt::names::name;
 use crate::interrupt::slot::Slot;
 
 /// What the calling thread works for, if it is a worker or was started by a job.
@@ -71,6 +72,14 @@ pub(crate) fn forget_this_thread(py: Python<'_>) {
     if let Err(error) = shim::FORGET_THREAD.call(py, ()) {
         error.write_unraisable(py, None);
     }
+}
+
+/// In the child of a fork: what the calling thread served and worked for is the parent's. It may have been one of
+/// ours, on which nothing may wait; here it is the main thread.
+pub(crate) fn after_fork_in_child() {
+    IS_OURS.set(false);
+    // Not dropped: the parent's job may be held by nothing else, and its end is not to run here.
+    std::mem::forget(POST.take());
 }
 
 /// The current job, if there is one and this is the process it runs in: the child of a fork works for itself.
@@ -165,7 +174,7 @@ pub(crate) fn job_write_bytes<'py>(
         return Ok(None);
     };
     let bytes = view
-        .call_method0(pyo3::intern!(data.py(), "tobytes"))?
+        .call_method0(name!(data.py(), "tobytes"))?
         .cast_into::<PyBytes>()?;
     job.get().write(bytes.as_bytes());
     Ok(Some(bytes.as_bytes().len()).filter(|_| !job.get().echo))

@@ -7,20 +7,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::current;
 use super::errand::Errand;
 use super::errors::JobKilled;
 use super::fault::{self, Place, may_happen};
-use super::house;
 use super::job::Job;
 use crate::command::{Command, Ending, Room, Wish};
 use crate::core::clock::Tick;
-use crate::core::generations::Generations;
+use crate::core::generations::{self, Generations};
 use crate::core::roll::{self, Roll};
 use crate::core::state::State;
+use crate::core::sync::Mutex;
 use crate::core::visits;
 use crate::interrupt::thread::{is_there, native_id};
 
@@ -63,7 +62,7 @@ static DESKS: Generations<Desk> = Generations::new();
 
 /// The desk of this process, made if there is none.
 pub(super) fn here() -> io::Result<&'static Desk> {
-    let generation = house::generation();
+    let generation = generations::current();
     DESKS.get_or_make(generation, || {
         let roll = Arc::new(Roll::new());
         Ok(Desk {
@@ -79,7 +78,7 @@ pub(super) fn here() -> io::Result<&'static Desk> {
 
 /// The desk of this process, if it has run a command.
 fn known() -> Option<&'static Desk> {
-    DESKS.get(house::generation())
+    DESKS.get(generations::current())
 }
 
 /// Ask for the end of a command. Does not wait.
@@ -182,7 +181,7 @@ impl Desk {
 
     /// False in the child of a fork.
     fn is_here(&self) -> bool {
-        self.generation == house::generation()
+        self.generation == generations::current()
     }
 
     /// Whether others are here, so that this clerk may go.

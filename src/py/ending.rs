@@ -11,16 +11,15 @@ use super::outcome::Outcome;
 use super::{generators, held, shim};
 use crate::core::state::State;
 use crate::interrupt::call;
+use crate::interrupt::names::name;
 
 /// Close a coroutine: one that never began is not to be warned about, and one that ended does not mind.
 pub(crate) fn close(coroutine: &Bound<'_, PyAny>) {
     let py = coroutine.py();
-    let closed = coroutine
-        .getattr(pyo3::intern!(py, "close"))
-        .and_then(|close| {
-            call::call(&close, &PyTuple::empty(py), None)
-                .map_err(|error| PyErr::from_value(error.into_any()))
-        });
+    let closed = coroutine.getattr(name!(py, "close")).and_then(|close| {
+        call::call(&close, &PyTuple::empty(py), None)
+            .map_err(|error| PyErr::from_value(error.into_any()))
+    });
     if let Err(error) = closed {
         error.write_unraisable(py, Some(coroutine));
     }
@@ -92,7 +91,7 @@ pub(crate) fn judge(
 /// An exception that was sent comes without arguments: say what happened.
 fn explain(job: &Bound<'_, Job>, exception: &Bound<'_, PyBaseException>, state: State) {
     let py = job.py();
-    let args = pyo3::intern!(py, "args");
+    let args = name!(py, "args");
     let is_bare = exception
         .getattr(args)
         .and_then(|args| args.is_empty())

@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::current;
 use super::desk;
 use super::errors::JobKilled;
 use super::event_loop::errand::Errand;
 use super::house::{self, House};
 use super::job::Job;
+use super::recruit;
+use super::shim;
 use super::{kill, last_wait};
+use crate::core::generations;
 use crate::core::state::State;
 use crate::core::{roll, visits};
 use crate::interrupt::beat;
@@ -177,25 +181,35 @@ pub(crate) fn end_jobs(
         .collect()
 }
 
-/// Have `os.fork` call `_after_fork_in_child`, where there is a fork.
+/// Have `os.fork` call `_before_fork` and `_after_fork_in_child`, where there is a fork.
 pub(crate) fn watch_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let Some(register) = py.import("os")?.getattr_opt("register_at_fork")? else {
         return Ok(());
     };
     let kwargs = PyDict::new(py);
+    kwargs.set_item("before", module.getattr("_before_fork")?)?;
     kwargs.set_item("after_in_child", module.getattr("_after_fork_in_child")?)?;
     register.call((), Some(&kwargs))?;
     Ok(())
 }
 
+/// What `os.fork` calls before it forks.
+#[pyfunction]
+pub(crate) fn _before_fork(py: Python<'_>) {
+    shim::before_fork(py);
+}
+
 /// What `os.fork` calls in the child: its managers are the parent's, and their threads are not here.
 #[pyfunction]
-pub(crate) fn _after_fork_in_child() {
-    house::next_generation();
+pub(crate) fn _after_fork_in_child(py: Python<'_>) {
+    generations::after_fork_in_child();
     ENDING.store(false, Ordering::Release);
     // Nobody here can kill the job that forked: the guards let its thread be.
     beat::after_fork_in_child();
     visits::after_fork_in_child();
     last_wait::after_fork_in_child();
+    current::after_fork_in_child();
+    shim::after_fork_in_child();
+    recruit::after_fork_in_child(py);
 }

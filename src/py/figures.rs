@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use super::job::{Job, keep_first};
 use crate::interrupt::call;
+use crate::interrupt::names::name;
 
 type Result<'py, T = Bound<'py, PyAny>> = std::result::Result<T, Bound<'py, PyBaseException>>;
 
@@ -40,7 +41,7 @@ fn end<'py>(bound: &Bound<'py, Job>, exception: Option<&Bound<'py, PyAny>>) -> R
         return Ok(());
     };
     let called = figures
-        .getattr(pyo3::intern!(py, "run_ends"))
+        .getattr(name!(py, "run_ends"))
         .and_then(|run_ends| Ok((run_ends, (bound, exception).into_pyobject(py)?)))
         .map_err(|error| error.into_value(py).into_bound(py))
         .and_then(|(run_ends, args)| call::call(&run_ends, &args, None));

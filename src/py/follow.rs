@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
@@ -10,6 +9,7 @@ use super::job::Job;
 use super::shim;
 use super::wait::{self, Patience};
 use crate::core::output::Followed;
+use crate::core::sync::Mutex;
 
 /// Iterates over the text that a job prints: what `Job.follow()` returns.
 ///

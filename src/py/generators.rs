@@ -7,6 +7,7 @@ use super::job::Job;
 use super::values::{Giver, JobValues};
 use super::{held, shim};
 use crate::interrupt::call::{self, Sent};
+use crate::interrupt::names::name;
 
 /// What a call gave that may have to be run, by its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +96,7 @@ fn throw<'py>(generator: &Bound<'py, PyAny>, error: PyErr) -> Sent<'py> {
     let py = generator.py();
     let exception = error.into_value(py).into_bound(py);
     // Where it came up in here is nobody's business.
-    let _ = exception.setattr(pyo3::intern!(py, "__traceback__"), py.None());
+    let _ = exception.setattr(name!(py, "__traceback__"), py.None());
     call::throw(generator, &exception)
 }
 

@@ -1,10 +1,9 @@
 //! What a manager, its jobs and its workers share.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::alarm::Alarm;
@@ -15,10 +14,12 @@ use super::news::News;
 use crate::core::backlog::Backlog;
 use crate::core::census::Census;
 use crate::core::entrance::Entrance;
+use crate::core::generations;
 use crate::core::limits::Limits;
 use crate::core::pool::Pool;
 use crate::core::registry::Registry;
 use crate::core::roll::Roll;
+use crate::core::sync::Mutex;
 use crate::core::timers::Timers;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::thread;
@@ -68,20 +69,8 @@ pub(crate) struct House {
 /// A worker: where it can be struck, and what it works for.
 type Member = (Arc<Slot>, Arc<Mutex<Option<Py<Job>>>>);
 
-/// How often this process was forked on the way from the first import: threads of another generation are not here.
-static GENERATION: AtomicU32 = AtomicU32::new(0);
-
 /// Every house that is alive, for the exit of the interpreter.
 static HOUSES: Mutex<Vec<Weak<House>>> = Mutex::new(Vec::new());
-
-/// Called in the child of a fork.
-pub(crate) fn next_generation() {
-    GENERATION.fetch_add(1, Ordering::AcqRel);
-}
-
-pub(crate) fn generation() -> u32 {
-    GENERATION.load(Ordering::Acquire)
-}
 
 /// The houses of this process.
 pub(crate) fn houses() -> Vec<Arc<House>> {
@@ -121,7 +110,7 @@ impl House {
             output_limit,
             workers_started: AtomicU64::new(0),
             awaited: AtomicBool::new(false),
-            generation: generation(),
+            generation: generations::current(),
         });
         let mut houses = HOUSES.lock();
         houses.retain(|house| house.strong_count() > 0);
@@ -191,7 +180,7 @@ impl House {
 
     /// False in the child of a fork, where the threads of this house are missing.
     pub(crate) fn is_here(&self) -> bool {
-        self.generation == generation()
+        self.generation == generations::current()
     }
 
     /// An error in the child of a fork.

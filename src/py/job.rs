@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
@@ -23,9 +22,11 @@ use crate::core::bars::Bars;
 use crate::core::census::Entry;
 use crate::core::clock::Tick;
 use crate::core::latch::Latch;
+use crate::core::once::Once;
 use crate::core::output::Output;
 use crate::core::record::Record;
 use crate::core::state::State;
+use crate::core::sync::Mutex;
 use crate::interrupt::collector;
 use crate::interrupt::slot::Slot;
 
@@ -62,7 +63,7 @@ pub struct Job {
     /// It is a group: a function over many items, run by several workers.
     pub(crate) group: OnceLock<Arc<Group>>,
     pub(crate) held: Mutex<Held>,
-    pub(crate) output: OnceLock<Box<Output>>,
+    pub(crate) output: Once<Box<Output>>,
 }
 
 /// The Python objects that come and go with a job's life, under one lock.
@@ -183,7 +184,7 @@ impl Job {
                 extras: Extras::under(options),
                 runner: None,
             }),
-            output: OnceLock::new(),
+            output: Once::new(),
         }
     }
 
@@ -308,7 +309,7 @@ impl Job {
     pub(crate) fn printed(&self) -> &Output {
         let output = self
             .output
-            .get_or_init(|| Box::new(Output::new(self.house.output_limit)));
+            .get_or_make(|| Box::new(Output::new(self.house.output_limit)));
         if self.is_over() {
             // Made after the end, by a follower or by a thread that outlives the job: nobody else would say so.
             output.end();

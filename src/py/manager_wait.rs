@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
@@ -20,6 +19,7 @@ use super::wait::{self, KILL_TIME, Patience};
 use super::{current, desk, exit};
 use crate::core::latch::{Latch, Waiter};
 use crate::core::state::State;
+use crate::core::sync::Mutex;
 use crate::interrupt::thread;
 
 /// How long `shutdown` waits at most for threads that have nothing to do any more but to end. It takes microseconds; but what another

@@ -6,6 +6,7 @@
 mod again;
 pub(crate) mod alarm;
 pub(crate) mod as_completed;
+mod between;
 mod chain;
 mod compose;
 mod counts;

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -11,6 +10,7 @@ use pyo3::types::{PyBool, PyString};
 use super::job::Job;
 use super::manager::JobManager;
 use super::shim;
+use crate::core::sync::Mutex;
 
 /// What `notify` is set to, and what is called for it at every end.
 ///

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
 use crate::interrupt::collector;
+use crate::interrupt::names::name;
 
 /// What the call gave. A job that never ran has none of these.
 #[derive(Debug)]
@@ -65,6 +66,6 @@ pub(crate) fn restored(
     let exception = exception.into_bound(py);
     let traceback = traceback.map_or_else(|| py.None(), Py::into_any);
     // Cannot fail: it is a traceback or None.
-    let _ = exception.setattr(pyo3::intern!(py, "__traceback__"), traceback);
+    let _ = exception.setattr(name!(py, "__traceback__"), traceback);
     exception
 }

@@ -3,11 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use super::options::More;
 use super::seconds::{FOR_EVER, moment};
 use crate::core::limits::{Names, Ticket};
+use crate::core::sync::Mutex;
 use crate::core::timers::Key;
 
 /// The plan of one job: what its options say of it, and how far it is.

@@ -13,6 +13,7 @@ use super::seconds;
 use crate::core::bars::Bars;
 use crate::core::clock::{self, Tick};
 use crate::core::progress::{Meter, Number, Report};
+use crate::interrupt::names::name;
 
 /// How far a job or a group has come when this was made: what `job.progress` gives.
 ///
@@ -103,7 +104,7 @@ fn number(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Number> {
     let whole = if let Ok(whole) = value.cast::<PyInt>() {
         whole.extract().ok()
     } else {
-        let index = value.call_method0(pyo3::intern!(value.py(), "__index__"));
+        let index = value.call_method0(name!(value.py(), "__index__"));
         index.ok().and_then(|index| index.extract().ok())
     };
     let number = match whole {

@@ -1,7 +1,6 @@
 //! Starting a worker's thread.
 
 use ::log::Level;
-use parking_lot::Mutex;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
@@ -13,6 +12,7 @@ use super::job::Job;
 use super::worker::Worker;
 use super::{log, shim, unraisable};
 use crate::core::pool::Admission;
+use crate::core::sync::Mutex;
 use crate::interrupt::{call, guard};
 use std::sync::Arc;
 
@@ -119,6 +119,19 @@ impl<'py> Roomy<'py> {
             starting.1 = Some(before);
         }
         Ok(Self(py))
+    }
+}
+
+/// In the child of a fork: who was starting a thread is not here, and sets no size of the program's again.
+pub(crate) fn after_fork_in_child(py: Python<'_>) {
+    let before = {
+        let mut starting = STARTING.lock();
+        let was_starting = std::mem::take(&mut starting.0) > 0;
+        starting.1.filter(|_| was_starting)
+    };
+    if let Some(before) = before {
+        // Cannot fail: it was the size before.
+        let _ = shim::STACK_SIZE.call(py, (before,));
     }
 }
 

@@ -3,11 +3,15 @@
 //! An import may fail (no file descriptor is left, `sys.meta_path` is gone at the end of the interpreter), a kill may land in
 //! it, and it may take long. So what workers, killers, timers, waits and ends go through is open before any of them is there.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
 use super::held;
+use crate::core::once::Once;
 use crate::interrupt::call;
 
 /// When a door is opened.
@@ -35,7 +39,7 @@ pub(crate) struct Door {
     module: &'static str,
     name: &'static str,
     opened: Opened,
-    found: PyOnceLock<Py<PyAny>>,
+    found: Once<Py<PyAny>>,
 }
 
 impl Door {
@@ -44,26 +48,21 @@ impl Door {
             module,
             name,
             opened,
-            found: PyOnceLock::new(),
+            found: Once::new(),
         }
     }
 
     /// The function.
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        if let Some(found) = self.found.get(py) {
-            return Ok(found.bind(py));
-        }
-        // Held: a kill in the middle of an import would leave the module broken for the process. And by whoever comes, several
-        // at a time if need be: to wait for one that looks it up would be for ever in the child of a fork made meanwhile.
-        let found = held::undisturbed(py, || {
-            let module = py.import(self.module)?;
-            module.getattr(self.name).map(Bound::unbind)
-        })?;
-        let _ = self.found.set(py, found);
-        let found = self.found.get(py).ok_or_else(|| {
-            pyo3::exceptions::PyRuntimeError::new_err("a function that was just found is gone")
-        })?;
-        Ok(found.bind(py))
+        // Held: a kill in the middle of an import would leave the module broken for the process.
+        let find = || {
+            let _opening = Opening::begin();
+            held::undisturbed(py, || {
+                let module = py.import(self.module)?;
+                module.getattr(self.name).map(Bound::unbind)
+            })
+        };
+        Ok(self.found.get_or_try_make(find)?.bind(py))
     }
 
     /// Call it, in a way that the end of the interpreter cannot abort (see `interrupt::call`).
@@ -82,6 +81,49 @@ impl Door {
     }
 }
 
+/// How many doors are being opened, by threads of this process.
+static OPENING: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// And by this one.
+    static MINE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Somebody is at a door: the module may be half imported.
+struct Opening;
+
+impl Opening {
+    fn begin() -> Self {
+        MINE.set(MINE.get() + 1);
+        OPENING.fetch_add(1, Ordering::AcqRel);
+        Self
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        MINE.set(MINE.get() - 1);
+        OPENING.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// How long a fork waits for other threads to be done with doors.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Before a fork: the child finds the lock of a module that another thread imports locked for ever. So these come first; but for
+/// one that waits for the forking thread itself.
+pub(crate) fn before_fork(py: Python<'_>) {
+    let deadline = Instant::now() + PATIENCE;
+    while OPENING.load(Ordering::Acquire) > MINE.get() && Instant::now() < deadline {
+        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+    }
+}
+
+/// In the child of a fork: of all threads only the calling one is here.
+pub(crate) fn after_fork_in_child() {
+    OPENING.store(MINE.get(), Ordering::Release);
+}
+
 /// Open all doors that are opened at this time. An error says that one could not be, and nothing depends on it yet.
 pub(crate) fn open(py: Python<'_>, when: Opened) -> PyResult<()> {
     for door in ALL.iter().filter(|door| door.opened == when) {
@@ -92,7 +134,7 @@ pub(crate) fn open(py: Python<'_>, when: Opened) -> PyResult<()> {
 
 /// Open those of event loops of jobs' own, if that costs next to nothing: asyncio is there already.
 pub(crate) fn open_what_asyncio_brings(py: Python<'_>) {
-    if RUN_ASYNC_GENERATOR.found.get(py).is_some() {
+    if RUN_ASYNC_GENERATOR.found.get().is_some() {
         return;
     }
     let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
@@ -104,10 +146,10 @@ pub(crate) fn open_what_asyncio_brings(py: Python<'_>) {
 
 /// For the tests: each door as its module, its name, when it is opened, and whether it is open.
 #[pyfunction]
-pub(crate) fn _doors(py: Python<'_>) -> Vec<(&'static str, &'static str, String, bool)> {
+pub(crate) fn _doors() -> Vec<(&'static str, &'static str, String, bool)> {
     let tell = |door: &&Door| {
         let when = format!("{:?}", door.opened).to_lowercase();
-        (door.module, door.name, when, door.found.get(py).is_some())
+        (door.module, door.name, when, door.found.get().is_some())
     };
     ALL.iter().map(tell).collect()
 }
@@ -135,7 +177,9 @@ doors! {
     }
     Manager {
         START_WORKER = "rjobs._threads", "start_worker";
+        SLEEP_IN_GREENLET = "rjobs._threads", "sleep_in_greenlet";
         TRIM = "rjobs._near", "trim";
+        TIDY_THREAD = "rjobs._near", "tidy_thread";
         NOTHING = "rjobs._near", "nothing";
         EXCEPTION_IN_CALLBACK = "rjobs._near", "exception_in_callback";
         IS_MADE_BY = "rjobs._near", "is_made_by";

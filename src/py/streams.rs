@@ -1,10 +1,12 @@
 //! Seeing to it that the standard streams are hooked (`rjobs._streams`) when a job starts.
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 
 use super::shim;
+use crate::core::once::Once;
+use crate::core::sync::Mutex;
+use crate::interrupt::names::name;
 
 /// The streams that were hooked last. Weakly: a stream that is replaced must be closed, and so flushed, when it was before.
 static SEEN: Mutex<[Option<Py<PyWeakrefReference>>; 2]> = Mutex::new([None, None]);
@@ -17,13 +19,13 @@ pub(crate) fn ensure_hooked(py: Python<'_>) {
 }
 
 fn try_ensure_hooked(py: Python<'_>) -> PyResult<()> {
-    static SYS: pyo3::sync::PyOnceLock<Py<PyDict>> = pyo3::sync::PyOnceLock::new();
+    static SYS: Once<Py<PyDict>> = Once::new();
     let sys = SYS
-        .get_or_try_init(py, || PyResult::Ok(py.import("sys")?.dict().unbind()))?
+        .get_or_try_make(|| PyResult::Ok(py.import("sys")?.dict().unbind()))?
         .bind(py);
     let streams = [
-        sys.get_item(pyo3::intern!(py, "stdout"))?,
-        sys.get_item(pyo3::intern!(py, "stderr"))?,
+        sys.get_item(name!(py, "stdout"))?,
+        sys.get_item(name!(py, "stderr"))?,
     ];
     let seen = SEEN
         .lock()

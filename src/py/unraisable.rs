@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::interrupt::beat;
+use crate::interrupt::names::name;
 
 /// What `sys.unraisablehook` is from the first worker on. Python calls it for an exception that nobody can catch (in `__del__`,
 /// in a callback of a weak reference); for one that a kill sent to a job it is sent again (at once, or when the job is where it
@@ -20,7 +21,7 @@ pub(crate) struct UnraisableHook {
 impl UnraisableHook {
     fn __call__<'py>(&self, unraisable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = unraisable.py();
-        let class = unraisable.getattr(pyo3::intern!(py, "exc_type"))?;
+        let class = unraisable.getattr(name!(py, "exc_type"))?;
         if beat::was_swallowed(&class) {
             return Ok(py.None().into_bound(py));
         }

@@ -7,6 +7,7 @@ use super::errors::{JobKilled, JobTimeout};
 use super::job::Job;
 use super::kill::is_of;
 use crate::core::state::State;
+use crate::interrupt::names::name;
 
 impl Job {
     /// How a running job ended that left with `exception`, and whether a strike did it; and the exception that stands for that.
@@ -51,7 +52,7 @@ impl Job {
         let mut left = vec![group.clone().into_any()];
         while let Some(next) = left.pop() {
             if next.is_instance_of::<PyBaseExceptionGroup>() {
-                let parts = next.getattr(pyo3::intern!(next.py(), "exceptions")).ok()?;
+                let parts = next.getattr(name!(next.py(), "exceptions")).ok()?;
                 let parts: Vec<_> = parts.try_iter().ok()?.collect::<PyResult<_>>().ok()?;
                 // The last is looked at first.
                 left.extend(parts.into_iter().rev());

@@ -1,5 +1,6 @@
 //! The only door to blocking: detached, in slices where a signal or a kill has to be noticed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyTimeoutError;
@@ -7,6 +8,7 @@ use pyo3::prelude::*;
 
 use super::seconds::{self, Given};
 use super::{current, exit, shim};
+use crate::interrupt::names::name;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{pending, thread};
 
@@ -78,9 +80,14 @@ pub(crate) fn block<R: Send>(
 ) -> PyResult<Option<R>> {
     let main = shim::MAIN_THREAD
         .call(py, ())?
-        .getattr(pyo3::intern!(py, "ident"))?;
-    let on_main = main.extract::<std::ffi::c_ulong>().ok() == Some(thread::ident());
+        .getattr(name!(py, "ident"))?;
+    // Also by what the system says: gevent gives the main thread another ident.
+    let on_main =
+        thread::is_main() || main.extract::<std::ffi::c_ulong>().ok() == Some(thread::ident());
     let slot = current::my_slot().filter(|_| !on_main);
+    if slot.is_none() && ARE_GREENLETS.load(Ordering::Relaxed) {
+        return block_this_greenlet(py, patience, attempt);
+    }
     let bell = slot.as_deref().map(Slot::bell);
     let is_in_job = bell.is_some() || (!on_main && current::job(py)?.is_some());
     let sliced = on_main || (is_in_job && bell.is_none());
@@ -117,6 +124,43 @@ pub(crate) fn block<R: Send>(
         if patience.is_over() {
             return Ok(None);
         }
+    }
+}
+
+/// Threads are greenlets in this process: gevent or eventlet has patched `threading`.
+static ARE_GREENLETS: AtomicBool = AtomicBool::new(false);
+
+/// From here on a wait outside of jobs lets other greenlets of its thread run.
+#[pyfunction]
+pub(crate) fn waits_let_greenlets_run() {
+    ARE_GREENLETS.store(true, Ordering::Relaxed);
+}
+
+/// How long a greenlet sleeps between two looks, at first and at most, seconds. By looking: what wakes a greenlet from another
+/// thread is different in each library and version.
+const FIRST_PAUSE: f64 = 0.000_5;
+const LONGEST_PAUSE: f64 = 0.01;
+
+fn block_this_greenlet<R: Send>(
+    py: Python<'_>,
+    patience: Patience,
+    attempt: impl Fn(Option<Instant>) -> Option<R> + Send + Sync,
+) -> PyResult<Option<R>> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let now = Some(Instant::now());
+        if let Some(result) = py.detach(|| attempt(now)) {
+            return Ok(Some(result));
+        }
+        if patience.is_over() {
+            return Ok(None);
+        }
+        let left = patience.deadline.map_or(pause, |deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            pause.min(left.as_secs_f64())
+        });
+        shim::SLEEP_IN_GREENLET.call(py, (left,))?;
+        pause = (pause * 1.5).min(LONGEST_PAUSE);
     }
 }
 

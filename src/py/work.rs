@@ -6,6 +6,7 @@ use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
 
 use super::text;
 use crate::interrupt::call;
+use crate::interrupt::names::name;
 use crate::interrupt::process::Order;
 use std::sync::Arc;
 
@@ -121,10 +122,10 @@ impl Label {
     pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> Self {
         let py = callable.py();
         let name = callable
-            .getattr(pyo3::intern!(py, "__qualname__"))
+            .getattr(name!(py, "__qualname__"))
             .and_then(|name| Ok(name.cast_into::<PyString>()?))
             .or_else(|_| callable.get_type().qualname())
-            .unwrap_or_else(|_| pyo3::intern!(py, "?").clone());
+            .unwrap_or_else(|_| name!(py, "?").clone());
         let strform = if callable.is_instance_of::<PyFunction>() {
             Strform::Function(callable.as_ptr() as usize)
         } else {

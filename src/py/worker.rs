@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
@@ -21,6 +20,7 @@ use super::{ending, exit, figures, recruit, streams};
 use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
+use crate::core::sync::Mutex;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{beat, call, context, thread};
 
@@ -35,7 +35,7 @@ const CPU_READING: u64 = 1_000_000;
 #[pyclass(frozen, module = "rjobs")]
 #[derive(Debug)]
 pub(crate) struct Worker {
-    house: Arc<House>,
+    pub(super) house: Arc<House>,
     serial: u64,
     /// Set once: by the worker when it begins, or by who started it and gave up. So both agree whether it counts.
     decided: AtomicBool,
@@ -102,6 +102,8 @@ impl Worker {
             streams_seen: 0,
             cpu: thread::cpu_time(),
             cpu_read: clock::now(),
+            ran: 0,
+            was_struck: false,
         };
         let mut turn_began = clock::now();
         // What panics here works for no job, or for one that has ended: the worker goes on.
@@ -154,6 +156,12 @@ impl Worker {
                 // The child of a fork: the pool and its count of workers are the parent's.
                 return false;
             };
+            if shift.was_struck && self.goes(py) {
+                slot.set_busy(false);
+                return false;
+            }
+            shift.was_struck = false;
+            shift.tidy(py);
             if ended.saturating_sub(*turn_began) > TURN {
                 // And the processor, where all are taken: who waits is awake, and would come too late else.
                 py.detach(std::thread::yield_now);
@@ -185,6 +193,10 @@ pub(crate) struct Shift<'a> {
     /// The processor clock as last read, and when.
     cpu: u64,
     cpu_read: Tick,
+    /// How long the last job ran, nanoseconds.
+    pub(super) ran: Tick,
+    /// A strike was sent at one of its jobs.
+    pub(crate) was_struck: bool,
 }
 
 /// How a call ended.
@@ -216,8 +228,11 @@ impl Shift<'_> {
 
     fn call(&mut self, bound: &Bound<'_, Job>) -> Option<Tick> {
         let (py, job) = (bound.py(), bound.get());
+        self.ran = 0;
         if let Some(group) = job.group.get() {
-            return self.serve(bound, group);
+            let (began, ended) = (clock::now(), self.serve(bound, group)?);
+            self.ran = ended.saturating_sub(began);
+            return Some(ended);
         }
         let work = {
             let mut held = job.held.lock();
@@ -255,6 +270,8 @@ impl Shift<'_> {
             return None;
         }
         self.note_cpu(job, ended.at);
+        self.ran = ended.at.saturating_sub(started);
+        self.was_struck |= ended.struck;
         let (state, outcome) = match ended.result {
             Ok(value) => (State::Done, Outcome::Value(value)),
             Err(exception) => ending::judge(bound, exception.bind(py), ended.struck),

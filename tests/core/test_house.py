@@ -50,6 +50,15 @@ def test_unsafe_code_is_in_the_interrupt_room_only_and_says_why(file):
             assert "SAFETY:" in above, f"line {number + 1}"
 
 
+@pytest.mark.parametrize("file", RUST, ids=names(RUST))
+def test_nobody_waits_for_another_thread_to_make_a_value_which_a_fork_may_leave_undone(file):
+    # `core::once` says why. A lock of `parking_lot` is in a table of the process, which a fork copies as it is.
+    waits = r"\bintern!|\bPyOnceLock\b|\bGILOnceCell\b|\bLazyLock\b|\bLazyCell\b|\bget_or_(try_)?init\b|\bparking_lot\b"
+    if file.name != "once.rs":
+        assert not re.search(waits, code_of(file))
+    assert "parking_lot" not in tomllib.loads((HOUSE / "Cargo.toml").read_text())["dependencies"]
+
+
 @pytest.mark.parametrize("file", [file for file in RUST if "interrupt" in file.parts], ids=lambda file: file.name)
 def test_the_interrupt_room_does_not_know_the_room_above(file):
     assert not re.search(r"crate::py\b|super::super::py\b", code_of(file))

@@ -118,3 +118,52 @@ fn no_wake_is_lost() {
     assert_eq!(done.load(Ordering::Relaxed), PUSHERS * EACH);
     assert_eq!(pool.workers(), 0);
 }
+
+/// Workers that go after each piece of work, with others in their place: nothing is lost, also where the pool is closed, and
+/// never more are at work than may be.
+#[test]
+fn workers_that_go_are_replaced_while_there_is_work() {
+    const WORK: usize = 2_000;
+    for workers in [1, 3] {
+        let pool = Arc::new(Pool::new(workers, LONG));
+        let (done, at_work) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            for item in 0..WORK {
+                if pool.push(item, 0).unwrap() == Admission::NeedsWorker {
+                    sender.send(()).unwrap();
+                }
+            }
+            pool.close();
+            let (pool, done, at_work) = (&pool, &done, &at_work);
+            while pool.workers() > 0 {
+                let Ok(()) = receiver.recv_timeout(Duration::from_millis(1)) else {
+                    continue;
+                };
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    let mut arriving = true;
+                    loop {
+                        let Some(_item) = pool.pop(std::mem::take(&mut arriving)) else {
+                            match pool.park() {
+                                Wake::Work => arriving = true,
+                                Wake::Leave => return,
+                            }
+                            continue;
+                        };
+                        assert!(at_work.fetch_add(1, Ordering::SeqCst) < workers + 1);
+                        done.fetch_add(1, Ordering::Relaxed);
+                        at_work.fetch_sub(1, Ordering::SeqCst);
+                        if pool.one_is_to_go() == Admission::NeedsWorker {
+                            sender.send(()).unwrap();
+                        }
+                        if pool.one_goes() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!((done.into_inner(), pool.workers()), (WORK, 0));
+    }
+}

@@ -6,6 +6,7 @@
 
 mod ask;
 mod kinds;
+mod leaves;
 mod locks;
 mod others;
 mod places;

@@ -7,12 +7,12 @@
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use parking_lot::Mutex;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::trampolines::guard_for;
-use super::{locks, others, places};
+use super::{leaves, locks, others, places};
+use crate::core::sync::Mutex;
 use crate::interrupt::wake;
 
 pub(super) const KEYWORDS: i32 = ffi::METH_VARARGS | ffi::METH_KEYWORDS;
@@ -83,7 +83,11 @@ pub(crate) fn put_in_force_at_import(py: Python<'_>) -> PyResult<()> {
 
 fn put_in_force_but(py: Python<'_>, skip: impl Fn(&str) -> bool) {
     places::prepare(py);
-    for (owner, name, guard) in locks::GUARDS.iter().chain(&others::GUARDS) {
+    for (owner, name, guard) in locks::GUARDS
+        .iter()
+        .chain(&others::GUARDS)
+        .chain(&leaves::GUARDS)
+    {
         if let Some(object) = named(py, owner) {
             change(owner, &object, name, guard);
         }

@@ -7,11 +7,11 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use polling::{Event, Events, PollMode, Poller};
 
 use super::Happened;
 use super::unix::{Leader, Output, wait_for_exit};
+use crate::core::sync::Mutex;
 
 /// Tells what happened to commands. It is waited on by one thread; the rest may be called by any.
 #[derive(Debug)]

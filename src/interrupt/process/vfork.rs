@@ -11,10 +11,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{null, null_mut};
-use std::sync::OnceLock;
 
 use super::unix::open_descriptors;
 use super::{Failure, Order};
+use crate::core::once::Once;
 
 /// Bytes of stack that the child runs on until its program does: it makes some system calls.
 const STACK: usize = 64 * 1024;
@@ -130,9 +130,9 @@ fn variable<'a>(order: &'a Order, name: &str) -> Option<&'a OsStr> {
 
 /// Whether the kernel closes a range of descriptors at once.
 fn can_close_all() -> bool {
-    static CAN: OnceLock<bool> = OnceLock::new();
+    static CAN: Once<bool> = Once::new();
     // SAFETY: closes nothing: there is no descriptor of this number.
-    *CAN.get_or_init(|| unsafe { close_from(libc::c_uint::MAX) })
+    *CAN.get_or_make(|| unsafe { close_from(libc::c_uint::MAX) })
 }
 
 unsafe fn close_from(first: libc::c_uint) -> bool {

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded};
-use parking_lot::Mutex;
 
 use super::{Failure, Happened, Order, Piece, Status};
+use crate::core::sync::Mutex;
 
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
 const INFINITE: u32 = u32::MAX;

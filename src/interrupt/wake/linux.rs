@@ -1,23 +1,31 @@
 //! The signal, its handler, and which system call may be ended how.
 
+use std::convert::Infallible;
 use std::ffi::c_int;
 use std::fs::File;
 use std::io::Read;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr::null_mut;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-
-use parking_lot::Mutex;
 
 use super::registers::Registers;
 use super::results::{Waiting, result_for, result_for_met};
 use super::{Wake, trial};
 use crate::core::clock;
+use crate::core::generations::{self, Generations};
+use crate::core::once::Once;
+use crate::core::sync::Mutex;
 use crate::interrupt::beat::{Answer, Beat};
 
 /// The signal that was chosen; 0 for none so far, or where none is free. Changed and used by one waker at a time.
-static SIGNAL: Mutex<c_int> = Mutex::new(0);
+static SIGNAL: Generations<Mutex<c_int>> = Generations::new();
+
+/// Of this process: that of its parent may have been in use at the fork, by a waker that is not here.
+fn chosen() -> &'static Mutex<c_int> {
+    let make = || Ok::<_, Infallible>(Mutex::new(0));
+    let Ok(chosen) = SIGNAL.get_or_make(generations::current(), make);
+    chosen
+}
 
 /// The same, for who only looks.
 static CHOSEN: AtomicI32 = AtomicI32::new(0);
@@ -35,8 +43,8 @@ const ANSWER_TICKS: u64 = 100_000_000;
 /// Whether system calls can be ended here. Takes no signal yet: the first wake does; but for a trial, where the kernel does not
 /// tell what a thread waits in.
 pub(crate) fn is_possible() -> bool {
-    static POSSIBLE: OnceLock<bool> = OnceLock::new();
-    *POSSIBLE.get_or_init(|| {
+    static POSSIBLE: Once<bool> = Once::new();
+    *POSSIBLE.get_or_make(|| {
         // SAFETY: takes nothing, cannot fail.
         let thread = unsafe { libc::gettid() };
         free().next().is_some() && (state_of(thread).is_some() || trial::succeeds())
@@ -84,11 +92,30 @@ fn ours(signal: &mut c_int) -> Option<c_int> {
     taken
 }
 
-/// The real-time signals that nobody uses, the highest first.
+/// Let our signal come to the calling thread, which is new and has the mask of whoever started it: a program that blocks all
+/// signals in its main thread, or a job that does. Should another signal be taken later, that may be blocked.
+pub(crate) fn let_come() {
+    let taken = *chosen().lock();
+    let next = Some(taken)
+        .filter(|taken| *taken != 0)
+        .or_else(|| free().next());
+    if let Some(signal) = next {
+        let mut only = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: a set that is made empty first, and a signal that there is.
+        unsafe {
+            libc::sigemptyset(only.as_mut_ptr());
+            libc::sigaddset(only.as_mut_ptr(), signal);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, only.as_ptr(), null_mut());
+        }
+    }
+}
+
+/// The real-time signals that nobody uses, the highest first; or that we do, as the child of a fork finds it.
 fn free() -> impl Iterator<Item = c_int> {
+    let is_free = |now| now == libc::SIG_DFL || now == our_handler();
     (libc::SIGRTMIN()..=libc::SIGRTMAX())
         .rev()
-        .filter(|signal| handler_of(*signal) == Some(libc::SIG_DFL))
+        .filter(move |signal| handler_of(*signal).is_some_and(is_free))
 }
 
 fn our_handler() -> libc::sighandler_t {
@@ -118,7 +145,7 @@ fn install(signal: c_int) -> bool {
 
 /// Give the signal back, if it still is ours. The next waker takes one again.
 pub(crate) fn uninstall() {
-    let mut signal = SIGNAL.lock();
+    let mut signal = chosen().lock();
     if *signal != 0 && handler_of(*signal) == Some(our_handler()) {
         // SAFETY: as in `install`; nobody used it before.
         unsafe {
@@ -212,7 +239,7 @@ pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
         return Wake::Elsewhere;
     }
     // One waker at a time: a request is written by one.
-    let mut signal = SIGNAL.lock();
+    let mut signal = chosen().lock();
     let request = &beat.request;
     if request.answer.load(Ordering::Acquire) == Answer::Asked as u32
         && clock::now().saturating_sub(request.time.load(Ordering::Relaxed)) < ANSWER_TICKS
@@ -259,7 +286,7 @@ pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
 
 /// End calls of a thread of our own, the way that needs no look at what it waits in. For a trial, before anything else.
 pub(super) fn wake_unseen(beat: &'static Beat, entry: u64) {
-    if let Some(signal) = ours(&mut SIGNAL.lock()) {
+    if let Some(signal) = ours(&mut chosen().lock()) {
         ask(signal, beat, entry, None);
     }
 }

@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
 use super::errand::Errand;
 use super::{meaning, run};
 use crate::interrupt::call::{self, Sent};
+use crate::interrupt::names::name;
 use crate::py::shim;
 
 /// A callback of a job's, as its loop calls it.
@@ -96,7 +97,7 @@ fn is_of_user(callback: &Bound<'_, PyAny>) -> bool {
         return false;
     }
     let module = callback
-        .getattr_opt(pyo3::intern!(py, "__module__"))
+        .getattr_opt(name!(py, "__module__"))
         .ok()
         .flatten()
         .and_then(|module| module.cast_into::<PyString>().ok());

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::asks::Asks;
+use crate::core::sync::Mutex;
+use crate::interrupt::names::name;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{call, thread};
 use crate::py::house::House;
@@ -164,12 +165,10 @@ impl Errand {
             parts.task.as_ref().map(|task| task.clone_ref(py))
         };
         let Some(task) = task else { return };
-        let cancelled = task
-            .getattr(py, pyo3::intern!(py, "cancel"))
-            .and_then(|cancel| {
-                call::call(cancel.bind(py), &PyTuple::empty(py), None)
-                    .map_err(|error| PyErr::from_value(error.into_any()))
-            });
+        let cancelled = task.getattr(py, name!(py, "cancel")).and_then(|cancel| {
+            call::call(cancel.bind(py), &PyTuple::empty(py), None)
+                .map_err(|error| PyErr::from_value(error.into_any()))
+        });
         if let Err(error) = cancelled {
             error.write_unraisable(py, Some(task.bind(py)));
         }

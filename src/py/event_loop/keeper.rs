@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::call_method;
@@ -13,6 +12,8 @@ use super::run;
 use super::steps::Steps;
 use crate::core::clock;
 use crate::core::state::State;
+use crate::core::sync::Mutex;
+use crate::interrupt::names::name;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{beat, thread};
 use crate::py::current::{self, Post};
@@ -72,7 +73,7 @@ impl Keeper {
         work.release(py);
         // From here on whatever runs in the context works for the job: its tasks, callbacks, calls in threads.
         current::work_for(&context, &job)?;
-        let task = call_method(host, pyo3::intern!(py, "start"), (steps, name, context))?;
+        let task = call_method(host, name!(py, "start"), (steps, name, context))?;
         errand.set_task(task.unbind());
         Ok(())
     }

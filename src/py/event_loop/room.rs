@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -18,6 +17,8 @@ use super::call_method;
 use super::errand::Errand;
 use crate::core::clock::{self, Tick};
 use crate::core::sync;
+use crate::core::sync::Mutex;
+use crate::interrupt::names::name;
 use crate::interrupt::{call, thread};
 use crate::py::{exit, held};
 
@@ -231,7 +232,7 @@ impl Room {
             exit::stay_out(py);
         }
         let host = host.bind(py);
-        if let Err(error) = call_method(host, pyo3::intern!(py, "rest"), ()) {
+        if let Err(error) = call_method(host, name!(py, "rest"), ()) {
             error.write_unraisable(py, Some(host));
         }
         // Not before: what it calls may let go of the interpreter (asyncio's debug mode reads files), and the exit must not
@@ -351,7 +352,7 @@ fn ident() -> u64 {
 /// Wake a loop. Ctrl-C in the midst of that may leave it asleep, so then it is woken once more, and the interrupt passed on.
 fn wake(host: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = host.py();
-    let wake = host.getattr(pyo3::intern!(py, "wake"))?;
+    let wake = host.getattr(name!(py, "wake"))?;
     // Held: a job that does this may be killed.
     held::undisturbed(py, || {
         let once = || call::call(&wake, &PyTuple::empty(py), None);

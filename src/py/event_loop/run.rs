@@ -13,6 +13,7 @@ use crate::core::clock;
 use crate::core::state::State;
 use crate::interrupt::call::Sent;
 use crate::interrupt::context;
+use crate::interrupt::names::name;
 use crate::py::alarm::Alarm;
 use crate::py::current;
 use crate::py::errors::JobError;
@@ -225,7 +226,7 @@ pub(crate) fn errand_here(
     let job = match context {
         None => current::job(py)?,
         Some(context) => {
-            let value = call_method(context, pyo3::intern!(py, "get"), (current::variable(py)?,))?;
+            let value = call_method(context, name!(py, "get"), (current::variable(py)?,))?;
             value.cast_into::<Job>().ok()
         }
     };

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyAttributeError, PyBaseException, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -14,6 +13,7 @@ use super::driven::{ToDo, to_be_stepped_through};
 use super::errand::Errand;
 use super::meaning::{beside_the_job, in_place_of, instance_of, is_cancellation, reused};
 use super::run::{self, Began};
+use crate::core::sync::Mutex;
 use crate::interrupt::call::{self, Sent};
 use crate::py::job::Job;
 use crate::py::{ending, fault, held, shim};

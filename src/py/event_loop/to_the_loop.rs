@@ -10,6 +10,7 @@ use pyo3::types::{PyCFunction, PyFunction, PyType};
 use super::errand::Errand;
 use super::keeper::{self, Keeper};
 use crate::interrupt::codes;
+use crate::interrupt::names::name;
 use crate::py::job::Job;
 use crate::py::recruit::start_thread;
 use crate::py::runner::Runner;
@@ -109,7 +110,7 @@ pub(crate) fn has_own_loop(callable: &Bound<'_, PyAny>, code: Option<&Bound<'_, 
             .is_some_and(|function| has_flag(&function, CO_ASYNC_GENERATOR));
     };
     let flags = code
-        .getattr_opt(pyo3::intern!(code.py(), "co_flags"))
+        .getattr_opt(name!(code.py(), "co_flags"))
         .ok()
         .flatten()
         .and_then(|flags| flags.extract::<i32>().ok());
@@ -128,12 +129,12 @@ fn function_of<'py>(callable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyFunctio
             return None;
         }
         let inner = if is_a(&callable, &shim::METHOD) {
-            callable.getattr(pyo3::intern!(py, "__func__"))
+            callable.getattr(name!(py, "__func__"))
         } else if is_a(&callable, &shim::PARTIAL) {
-            callable.getattr(pyo3::intern!(py, "func"))
+            callable.getattr(name!(py, "func"))
         } else {
             // What is called is looked up in the class, whatever the object itself has.
-            let call = callable.get_type().getattr(pyo3::intern!(py, "__call__"));
+            let call = callable.get_type().getattr(name!(py, "__call__"));
             return call.ok()?.cast_into_exact::<PyFunction>().ok();
         };
         callable = inner.ok()?;
@@ -156,6 +157,6 @@ fn has_flag(function: &Bound<'_, PyFunction>, flag: i32) -> bool {
 fn is_marked(function: &Bound<'_, PyFunction>) -> bool {
     cfg!(Py_3_12)
         && function
-            .getattr_opt(pyo3::intern!(function.py(), "_is_coroutine_marker"))
+            .getattr_opt(name!(function.py(), "_is_coroutine_marker"))
             .is_ok_and(|mark| mark.is_some())
 }

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -17,7 +16,9 @@ use super::super::wait::{self, Patience};
 use super::results::{Next, Place, Raised};
 use super::{Group, Inner};
 use crate::core::state::State;
+use crate::core::sync::Mutex;
 use crate::core::window::TAKEN_AT_ONCE;
+use crate::interrupt::names::name;
 
 /// Results in one block.
 const BLOCK: usize = 1 << 14;
@@ -319,5 +320,5 @@ pub(super) fn iterate<'py>(
     let blocks = Bound::new(py, Blocks::new(group, is_ordered, patience))?;
     super::super::shim::CHAIN
         .get(py)?
-        .call_method1(pyo3::intern!(py, "from_iterable"), (blocks,))
+        .call_method1(name!(py, "from_iterable"), (blocks,))
 }

@@ -1,9 +1,10 @@
 //! The items of one batch, and who may take the rest of them.
 
-use parking_lot::Mutex;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+
+use crate::core::sync::Mutex;
 
 /// With the GIL a list's own iterator is shared by who runs it and who robs it: each step of it is one.
 const BUILT_IN: bool = cfg!(not(Py_GIL_DISABLED));

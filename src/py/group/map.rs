@@ -12,6 +12,7 @@ use super::Way;
 use super::face::JobGroup;
 use super::make::start;
 use super::source::{Source, is_plain};
+use crate::interrupt::names::name;
 
 /// What `map` was asked for besides the function and the items.
 #[derive(Debug, Clone)]
@@ -137,7 +138,7 @@ fn here<'py>(iterable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 /// The number of items, where it can be had.
 fn length(iterable: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     let py = iterable.py();
-    if !iterable.hasattr(pyo3::intern!(py, "__len__"))? {
+    if !iterable.hasattr(name!(py, "__len__"))? {
         return Ok(None);
     }
     match iterable.len() {

@@ -19,6 +19,7 @@ use super::source::{Batch, Claim};
 use super::{Group, Way};
 use crate::core::clock::{self, Tick};
 use crate::core::state::State;
+use crate::interrupt::names::name;
 use crate::interrupt::{call, context, thread};
 
 /// Where a worker puts its results: a list, and the number of the item that it begins with. Batches that follow one another
@@ -60,10 +61,7 @@ impl Shift<'_> {
         };
         // A copy for each worker: only one thread can be inside of a context.
         let context = context.and_then(|context| {
-            let copy = context
-                .bind(py)
-                .call_method0(pyo3::intern!(py, "copy"))
-                .ok()?;
+            let copy = context.bind(py).call_method0(name!(py, "copy")).ok()?;
             Some(copy)
         });
         let mut went = Went::Home;
@@ -163,6 +161,7 @@ impl Shift<'_> {
         let result = call::call(pull, &args, None);
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);
+        self.was_struck |= struck;
         if !job.house.is_here() {
             std::mem::forget((items, args, iterator));
             return Went::Astray;
@@ -292,6 +291,7 @@ impl Shift<'_> {
         };
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);
+        self.was_struck |= struck;
         if !job.house.is_here() {
             *went = Went::Astray;
             return false;
@@ -368,7 +368,7 @@ fn trim(exception: &Bound<'_, PyBaseException>) {
 /// An exception that was sent comes without arguments: say what happened.
 fn explain(exception: &Bound<'_, PyBaseException>, message: impl FnOnce() -> String) {
     let py = exception.py();
-    let args = pyo3::intern!(py, "args");
+    let args = name!(py, "args");
     let is_bare = exception
         .getattr(args)
         .and_then(|args| args.is_empty())

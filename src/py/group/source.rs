@@ -2,7 +2,7 @@
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyRange, PySequence, PyTuple};
+use pyo3::types::{PyList, PyRange, PySlice, PyTuple};
 
 use super::flight::Robbed;
 use super::items::Items;
@@ -260,5 +260,7 @@ fn slice<'py>(items: &Bound<'py, PyAny>, from: usize, to: usize) -> PyResult<Bou
     if let Ok(list) = items.cast_exact::<PyList>() {
         return Ok(list.get_slice(from, to).into_any());
     }
-    Ok(items.cast::<PySequence>()?.get_slice(from, to)?.into_any())
+    // Not by `PySequence`: `PyO3` has a class of Python's for that, which it looks up as `core::once` says that it must not.
+    let (from, to) = (isize::try_from(from)?, isize::try_from(to)?);
+    items.get_item(PySlice::new(items.py(), from, to, 1))
 }
