@@ -97,11 +97,14 @@ def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
     """Have the thread work for ``job`` when it runs."""
     run = thread.run
     within = _widgets.entries()
+    # Taken out by the thread, whose frame is not to keep it: the interpreter may end before that does.
+    handed_over = [job]
+    del job
 
     def run_for_job() -> None:
         with contextlib.suppress(AttributeError):
             del thread.run
-        adopt(job)
+        adopt(handed_over.pop())
         _widgets.enter(within)
         try:
             run()
@@ -110,7 +113,9 @@ def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
             thread._invoke_excepthook(thread)  # type: ignore[attr-defined]  # noqa: SLF001
         finally:
             try:
-                _figures.thread_ends(job)
+                adopted = current_job()
+                if adopted is not None:
+                    _figures.thread_ends(adopted)
             finally:
                 adopt(None)
 

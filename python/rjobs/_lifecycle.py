@@ -209,6 +209,16 @@ def forget_this_thread() -> None:
             del known[here]
 
 
+def are_gone() -> bool:
+    """Whether the threads of all managers have ended, but for those that are in a job."""
+    here = threading.current_thread()
+    # By what they have, since the module of their class imports this one.
+    return not any(
+        getattr(thread, "rjobs_job", here) is None and thread is not here and thread.is_alive()
+        for thread in threading.enumerate()
+    )
+
+
 def is_daemon() -> bool:
     """Whether the calling thread is one that the end of the interpreter does not wait for."""
     return threading.current_thread().daemon

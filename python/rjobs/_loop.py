@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import math
 import sys
 import time
 import weakref
@@ -60,6 +61,10 @@ class JobLoop(_Base):  # type: ignore[misc, valid-type]
         """Look into the inbox soon. From any thread."""
         # In a context of nobody's, and not in that of who brings something.
         super().call_soon_threadsafe(self.look, context=contextvars.Context())
+
+    def hush(self) -> None:
+        """Tell nobody of calls that take long, as in asyncio's debug mode: at the end of the interpreter they do."""
+        self.slow_callback_duration = math.inf
 
     def look(self) -> None:
         """Take in what came."""
@@ -162,12 +167,17 @@ def run(keeper: Keeper) -> None:
         except BaseException as error:  # noqa: BLE001
             # What asyncio lets through of what no job raised. All the others go on.
             loop.call_exception_handler({"message": "an event loop of rjobs goes on after", "exception": error})
-    _close(loop)
+    _close(loop, is_at_the_end=keeper.is_ending)
 
 
-def _close(loop: JobLoop) -> None:
+def _close(loop: JobLoop, *, is_at_the_end: bool) -> None:
     try:
         tasks = asyncio.all_tasks(loop)
+        if is_at_the_end:
+            # They belong to no job, and nobody waits for them.
+            for task in tasks:
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+            return
         for task in tasks:
             task.cancel()
         if tasks:

@@ -162,6 +162,12 @@ impl<T> Limits<T> {
         self.book.lock().release(now)
     }
 
+    /// Take out all that wait, in no order, for the end of the process.
+    pub fn take_all(&self) -> Vec<T> {
+        let all = std::mem::take(&mut self.book.lock().waiting);
+        all.into_values().flat_map(BTreeMap::into_values).collect()
+    }
+
     /// Take out the item that was admitted with these last, if it still waits, for the caller to drop.
     pub fn withdraw(&self, names: &Names, rank: i32, ticket: &Ticket) -> Option<T> {
         let mut book = self.book.lock();

@@ -254,11 +254,6 @@ impl<T> Pool<T> {
         self.work_came.notify_all();
     }
 
-    /// Take no more work and wake nobody: for the end of the process, where a worker that comes up is in the way.
-    pub fn close_silently(&self) {
-        self.crew.lock().closed = true;
-    }
-
     /// Whether a piece of work for which `is_it` holds is queued, and waits for workers that are all at others. `is_it` runs
     /// under the lock: no Python.
     pub fn is_behind(&self, is_it: impl FnMut(&T) -> bool) -> bool {

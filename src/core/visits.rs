@@ -50,6 +50,11 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// True when `close` was called.
+pub fn is_closed() -> bool {
+    IS_CLOSED.load(Ordering::SeqCst)
+}
+
 /// In the child of a fork, where only the calling thread is.
 pub fn after_fork_in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Which job the calling thread or task works for.
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -27,6 +27,9 @@ pub(crate) struct Post {
     /// Where it can be struck, on a worker.
     pub(crate) slot: Option<Arc<Slot>>,
 }
+
+/// The jobs of threads that jobs have started, as far as these live.
+static ADOPTED: Mutex<Vec<Weak<Mutex<Option<Py<Job>>>>>> = Mutex::new(Vec::new());
 
 thread_local! {
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
@@ -184,10 +187,24 @@ pub(crate) fn job_write_bytes<'py>(
 #[pyfunction]
 #[pyo3(signature = (job, /))]
 pub(crate) fn adopt(job: Option<Py<Job>>) {
-    take_post(job.map(|job| Post {
-        job: Arc::new(Mutex::new(Some(job))),
-        slot: None,
+    take_post(job.map(|job| {
+        let job = Arc::new(Mutex::new(Some(job)));
+        let mut adopted = ADOPTED.lock();
+        if adopted.len() == adopted.capacity() {
+            adopted.retain(|job| job.strong_count() > 0);
+        }
+        adopted.push(Arc::downgrade(&job));
+        Post { job, slot: None }
     }));
+}
+
+/// The interpreter ends: a thread that a job started, and that may go on, keeps the job no more.
+pub(crate) fn nobody_works_for_a_job() {
+    let adopted = std::mem::take(&mut *ADOPTED.lock());
+    for job in adopted.iter().filter_map(Weak::upgrade) {
+        let job = job.lock().take();
+        drop(job);
+    }
 }
 
 /// Raise if there is a current job: nobody could answer it.

@@ -257,14 +257,22 @@ pub(crate) fn end_all(py: Python<'_>, is_meant: impl Fn(&Bound<'_, Job>) -> bool
     }
 }
 
-/// Whether any command has not ended.
-pub(crate) fn is_busy() -> bool {
-    known().is_some_and(|desk| !desk.errands.lock().is_empty())
+/// Nothing will be told any more: what was to be is dropped. At the end of the interpreter, when no clerk comes in any more.
+pub(crate) fn let_go_of_all() {
+    let Some(desk) = known() else { return };
+    let tasks: Vec<_> = desk.tasks.1.try_iter().collect();
+    let errands = std::mem::take(&mut *desk.errands.lock());
+    drop((tasks, errands));
+}
+
+/// How many commands have not ended.
+pub(crate) fn how_busy() -> usize {
+    known().map_or(0, |desk| desk.errands.lock().len())
 }
 
 /// Have the threads for commands go; false where they have something to do, and stay.
 pub(crate) fn let_go() -> bool {
-    let Some(desk) = known().filter(|_| !is_busy()) else {
+    let Some(desk) = known().filter(|_| how_busy() == 0) else {
         return false;
     };
     if !desk.room.let_go() {
@@ -283,7 +291,7 @@ pub(crate) fn let_go() -> bool {
 
 /// Block until they have gone or are needed again, or until the deadline; true when they are not waited for any more.
 pub(crate) fn wait_until_gone(deadline: Option<Instant>) -> bool {
-    known().is_none_or(|desk| is_busy() || desk.roll.wait_until_gone(deadline, is_there))
+    known().is_none_or(|desk| how_busy() > 0 || desk.roll.wait_until_gone(deadline, is_there))
 }
 
 /// The end: whatever is left is ended without being asked.
@@ -297,7 +305,7 @@ pub(crate) fn close(py: Python<'_>) {
     }
     let deadline = Instant::now() + LAST;
     // By looking, as the exit does for threads.
-    while is_busy() && Instant::now() < deadline {
+    while how_busy() > 0 && Instant::now() < deadline {
         py.detach(|| thread::sleep(Duration::from_millis(1)));
     }
 }

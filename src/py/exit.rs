@@ -7,15 +7,11 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::current;
-use super::desk;
 use super::errors::JobKilled;
 use super::event_loop::errand::Errand;
 use super::house::{self, House};
 use super::job::Job;
-use super::recruit;
-use super::shim;
-use super::{kill, last_wait};
+use super::{current, desk, kill, last_wait, recruit, shim};
 use crate::core::generations;
 use crate::core::state::State;
 use crate::core::{roll, visits};
@@ -28,6 +24,10 @@ use crate::interrupt::strike::Choice;
 /// does not end in this time, and is left where it is.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How long it waits at most while one after the other of them ends: on a busy machine many take their time. The exit is promised
+/// within two seconds.
+const LONGEST: Duration = Duration::from_millis(1_500);
+
 /// How long it waits for our own threads to be done with what they are at.
 const LAST: Duration = Duration::from_millis(500);
 
@@ -37,6 +37,11 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 /// True when the interpreter ends, and no worker may come back to it.
 pub(crate) fn is_ending() -> bool {
     ENDING.load(Ordering::Acquire)
+}
+
+/// True when the threads have ended that the interpreter waits for, and it is about to be gone.
+pub(crate) fn has_closed() -> bool {
+    visits::is_closed()
 }
 
 /// The interpreter ends: this thread must not be in the way, and never wants it back.
@@ -58,17 +63,21 @@ pub(crate) fn _is_ending() -> bool {
 /// What `rjobs._lifecycle` has the end of the program do when it waits for no job any more, before `threading` joins threads and
 /// anything is finalized.
 ///
-/// Closes every pool, cancels what is queued, strikes what runs, and waits half a second at most for the workers to be done with
-/// their jobs, and for external commands to end, which are killed then. Those that are stay away from the interpreter for good.
+/// Closes every pool, cancels what is queued, strikes what runs, and waits half a second (while they end one after the other,
+/// `LONGEST` at most) for the workers to be done with their jobs, and for external commands to end, which are killed then. Their
+/// threads end, as the program's own do.
 /// A job that still runs then stays where it is: `interrupt::call` keeps the process from being aborted when it wants the
 /// interpreter back.
 #[pyfunction]
 pub(crate) fn _at_exit(py: Python<'_>) {
     ENDING.store(true, Ordering::Release);
     let houses = house::houses();
+    for house in &houses {
+        house.room.hush(py);
+    }
     let mut later = Vec::new();
     for house in &houses {
-        house.pool.close_silently();
+        house.pool.close();
         // Also what waits beside the pool: for other jobs, a limit, its next try or run.
         let waits = |job: &Py<Job>| (job.get().state() == State::Queued).then(|| job.clone_ref(py));
         let waiting = house.registry().map(|registry| registry.collect(waits));
@@ -76,6 +85,7 @@ pub(crate) fn _at_exit(py: Python<'_>) {
             Job::end_queued(job.bind(py), State::Cancelled);
         }
         later.extend(end_jobs(py, house, |_| true));
+        house.room.end(py);
     }
     // Their threads stay where they are.
     for house in &houses {
@@ -83,14 +93,29 @@ pub(crate) fn _at_exit(py: Python<'_>) {
     }
     desk::end_all(py, |_| true);
     let slots: Vec<_> = houses.iter().flat_map(|house| house.slots()).collect();
-    let is_busy = || {
-        desk::is_busy()
-            || slots.iter().any(|slot| slot.is_busy())
-            || houses.iter().any(|house| house.room.is_busy())
+    let how_busy = || {
+        desk::how_busy()
+            + slots.iter().filter(|slot| slot.is_busy()).count()
+            + houses
+                .iter()
+                .map(|house| house.room.how_busy())
+                .sum::<usize>()
     };
-    let deadline = Instant::now() + GRACE;
+    let last = Instant::now() + LONGEST;
+    let (mut deadline, mut busy) = (Instant::now() + GRACE, usize::MAX);
     // By looking, since a thread that is stuck tells nobody; and only now, when the process is about to end.
-    while is_busy() && Instant::now() < deadline {
+    while Instant::now() < deadline {
+        let before = std::mem::replace(&mut busy, how_busy());
+        if busy < before {
+            deadline = last.min(Instant::now() + GRACE);
+        }
+        if busy == 0 {
+            // What it may raise is what a signal's handler does: then nothing more is waited for.
+            let gone = shim::ARE_GONE.call(py, ());
+            if gone.and_then(|gone| gone.is_truthy()).unwrap_or(true) {
+                break;
+            }
+        }
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
         later.retain(|job: &Running| job.strike(py) == NOT_NOW);
     }
@@ -101,13 +126,19 @@ pub(crate) fn _at_exit(py: Python<'_>) {
 /// jobs and kill them.
 ///
 /// Our own threads stay away from the interpreter for good, nobody is struck any more, and who is at that is waited for, for
-/// half a second.
+/// half a second. Nothing is held any more that the program would finalize without us.
 #[pyfunction]
 pub(crate) fn _at_last(py: Python<'_>) {
     let deadline = Instant::now() + LAST;
     while !visits::close() && Instant::now() < deadline {
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
     }
+    // What is kept here is the program's, and to be finalized with it: jobs that nobody waits for any more.
+    for house in house::houses() {
+        drop((house.timers.clear(), house.limits.take_all()));
+    }
+    desk::let_go_of_all();
+    current::nobody_works_for_a_job();
 }
 
 /// A job that runs.

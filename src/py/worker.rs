@@ -64,7 +64,7 @@ impl Worker {
 }
 
 impl Worker {
-    /// The interpreter ends. Who waits for the workers until then does not wait for this one.
+    /// The interpreter has begun to end. Who waits for the workers until then does not wait for this one.
     fn stay_out(&self, py: Python<'_>) -> ! {
         self.house.pool.stay_away();
         exit::stay_out(py)
@@ -84,7 +84,7 @@ impl Worker {
         if self.decided.swap(true, Ordering::AcqRel) {
             return;
         }
-        if exit::is_ending() {
+        if exit::has_closed() {
             self.stay_out(py);
         }
         let mut arriving = true;
@@ -114,6 +114,7 @@ impl Worker {
             current::take_post(None);
         }
         slot.retire();
+        slot.set_busy(false);
     }
 }
 
@@ -144,9 +145,15 @@ impl Worker {
         turn_began: &mut Tick,
     ) -> bool {
         let slot = shift.slot;
-        if exit::is_ending() {
+        if exit::has_closed() {
             slot.set_busy(false);
             self.stay_out(py);
+        }
+        if exit::is_ending() {
+            // It ends as a thread does, and is waited for: what it would keep if it stayed (a trace function, a hook, all that
+            // hangs together with these) is to be finalized with the program.
+            self.house.pool.stay_away();
+            return false;
         }
         if let Some(job) = self.house.pool.pop(std::mem::take(arriving)) {
             let job = job.into_bound(py);

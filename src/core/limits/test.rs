@@ -116,3 +116,15 @@ fn a_higher_rank_goes_first() {
         assert_eq!(limits.leave(&api, now).ready, [next]);
     }
 }
+
+#[test]
+fn all_that_wait_are_taken_out_and_none_goes_after_that() {
+    let (limits, now, api) = (Limits::new(), Instant::now(), names(&["api"]));
+    limits.set("api", Some(1), None, now);
+    for item in 1..=3 {
+        limits.admit(item, &api, 0, &Ticket::default(), now);
+    }
+    assert_eq!(limits.take_all(), [2, 3]);
+    assert_eq!(limits.count("api"), Some((1, 0)));
+    assert!(limits.leave(&api, now).ready.is_empty());
+}

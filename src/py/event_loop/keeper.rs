@@ -119,7 +119,7 @@ impl Keeper {
         if keeper.decided.swap(true, Ordering::AcqRel) {
             return;
         }
-        if exit::is_ending() {
+        if exit::has_closed() {
             keeper.house.room.thread_goes();
             exit::stay_out(py);
         }
@@ -142,7 +142,15 @@ impl Keeper {
         }
         slot.retire();
         current::take_post(None);
+        keeper.house.room.is_at_rest();
         keeper.house.room.thread_goes();
+    }
+
+    /// Whether the interpreter ends.
+    #[getter]
+    #[allow(clippy::unused_self, reason = "an attribute to Python")]
+    fn is_ending(&self) -> bool {
+        exit::is_ending()
     }
 
     /// The loop is up.

@@ -223,25 +223,55 @@ impl Room {
         };
         drop(before);
         let Some(host) = host else {
-            self.is_at_rest();
+            if !exit::is_ending() {
+                self.is_at_rest();
+            }
             return;
         };
-        if exit::is_ending() {
-            self.is_at_rest();
-            self.thread_goes();
-            exit::stay_out(py);
-        }
         let host = host.bind(py);
         if let Err(error) = call_method(host, name!(py, "rest"), ()) {
             error.write_unraisable(py, Some(host));
         }
         // Not before: what it calls may let go of the interpreter (asyncio's debug mode reads files), and the exit must not
-        // come in between.
-        self.is_at_rest();
+        // come in between. When that has begun, the loop goes, and is at rest when it has: what it is in just now has the job's
+        // objects, which are not to outlive the program.
+        if !exit::is_ending() {
+            self.is_at_rest();
+        }
+    }
+
+    /// Before the interpreter ends: in its debug mode the loop would tell of calls that take long then.
+    pub(crate) fn hush(&self, py: Python<'_>) {
+        let host = {
+            let desk = self.desk.lock();
+            desk.host.as_ref().map(|host| host.clone_ref(py))
+        };
+        if let Some(host) = host {
+            // What it may raise is Ctrl-C, and then something may be told.
+            let _ = call_method(host.bind(py), pyo3::intern!(py, "hush"), ());
+        }
+    }
+
+    /// The interpreter ends: the loop goes when it has no job any more, and the exit waits until then.
+    pub(crate) fn end(&self, py: Python<'_>) {
+        let host = {
+            let mut desk = self.desk.lock();
+            desk.is_closed = true;
+            if desk.has_thread {
+                self.busy.store(true, Ordering::Release);
+            }
+            // One that is not up yet goes as soon as it is.
+            desk.host.as_ref().map(|host| host.clone_ref(py))
+        };
+        if let Some(host) = host
+            && let Err(error) = wake(host.bind(py))
+        {
+            error.write_unraisable(py, Some(host.bind(py)));
+        }
     }
 
     /// The exit need not wait for the loop, unless something has come.
-    fn is_at_rest(&self) {
+    pub(super) fn is_at_rest(&self) {
         let desk = self.desk.lock();
         if desk.inside.is_empty() && desk.inbox.is_empty() {
             self.busy.store(false, Ordering::Release);
@@ -279,9 +309,12 @@ impl Room {
         true
     }
 
-    /// For the exit of the interpreter.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire)
+    /// For the exit of the interpreter: how many jobs there are, and one for the loop. 0 when that is at rest.
+    pub(crate) fn how_busy(&self) -> usize {
+        if !self.busy.load(Ordering::Acquire) {
+            return 0;
+        }
+        self.desk.lock().inside.len() + 1
     }
 
     /// All that are inside.
