@@ -5,61 +5,61 @@ pub mod core;
 mod interrupt;
 mod py;
 
-#[pyo3::pymodule(gil_used = false)]
-mod _rjobs {
-    #[pymodule_export]
-    use crate::py::as_completed::AsCompleted;
-    #[pymodule_export]
-    use crate::py::current::{adopt, current_job, job_write, job_write_bytes, refuse_input};
-    #[pymodule_export]
-    use crate::py::event_loop::callback::{for_job, generators_of_job};
-    #[pymodule_export]
-    use crate::py::event_loop::keeper::Keeper;
-    #[pymodule_export]
-    use crate::py::event_loop::steps::{Steps, steps_of_task};
-    #[pymodule_export]
-    use crate::py::exit::{_after_fork_in_child, _at_exit, _at_last, _before_fork, _is_ending};
-    #[pymodule_export]
-    use crate::py::fault::_panic;
-    #[pymodule_export]
-    use crate::py::follow::Follow;
-    #[pymodule_export]
-    use crate::py::group::blocks::{Blocks, Waiting};
-    #[pymodule_export]
-    use crate::py::group::face::JobGroup;
-    #[pymodule_export]
-    use crate::py::group::items::Shared;
-    #[pymodule_export]
-    use crate::py::held::{call_held, call_undisturbed};
-    #[pymodule_export]
-    use crate::py::job::Job;
-    #[pymodule_export]
-    use crate::py::kill::{_guards, _set_guards, kill_thread, set_striker, strike_done};
-    #[pymodule_export]
-    use crate::py::last_wait::{_left_at_end, _wait_at_end};
-    #[pymodule_export]
-    use crate::py::manager::JobManager;
-    #[pymodule_export]
-    use crate::py::manager_wait::_is_there;
-    #[pymodule_export]
-    use crate::py::progress::{Progress, ProgressBar};
-    #[pymodule_export]
-    use crate::py::seconds::wait_limit;
-    #[pymodule_export]
-    use crate::py::shim::_doors;
-    #[pymodule_export]
-    use crate::py::streams::forget_streams;
-    #[pymodule_export]
-    use crate::py::values::JobValues;
-    #[pymodule_export]
-    use crate::py::view::ManagerView;
-    #[pymodule_export]
-    use crate::py::wait::waits_let_greenlets_run;
-    #[pymodule_export]
-    use crate::py::worker::Worker;
+use pyo3::prelude::*;
 
-    #[pymodule_init]
-    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        crate::py::init(module)
-    }
+/// Not a `mod` with exports, since these come before anything else: classes are made once in a process, and must not be made by an
+/// interpreter that is refused.
+#[pymodule(gil_used = false)]
+fn _rjobs(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    py::refuse_subinterpreters()?;
+    module.add_class::<py::as_completed::AsCompleted>()?;
+    module.add_class::<py::event_loop::keeper::Keeper>()?;
+    module.add_class::<py::event_loop::steps::Steps>()?;
+    module.add_class::<py::follow::Follow>()?;
+    module.add_class::<py::group::blocks::Blocks>()?;
+    module.add_class::<py::group::blocks::Waiting>()?;
+    module.add_class::<py::group::face::JobGroup>()?;
+    module.add_class::<py::group::items::Shared>()?;
+    module.add_class::<py::job::Job>()?;
+    module.add_class::<py::manager::JobManager>()?;
+    module.add_class::<py::progress::Progress>()?;
+    module.add_class::<py::progress::ProgressBar>()?;
+    module.add_class::<py::values::JobValues>()?;
+    module.add_class::<py::view::ManagerView>()?;
+    module.add_class::<py::worker::Worker>()?;
+    module.add_function(wrap_pyfunction!(py::current::adopt, module)?)?;
+    module.add_function(wrap_pyfunction!(py::current::current_job, module)?)?;
+    module.add_function(wrap_pyfunction!(py::current::job_write, module)?)?;
+    module.add_function(wrap_pyfunction!(py::current::job_write_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(py::current::refuse_input, module)?)?;
+    module.add_function(wrap_pyfunction!(py::event_loop::callback::for_job, module)?)?;
+    module.add_function(wrap_pyfunction!(
+        py::event_loop::callback::generators_of_job,
+        module
+    )?)?;
+    module.add_function(wrap_pyfunction!(
+        py::event_loop::steps::steps_of_task,
+        module
+    )?)?;
+    module.add_function(wrap_pyfunction!(py::exit::_after_fork_in_child, module)?)?;
+    module.add_function(wrap_pyfunction!(py::exit::_at_exit, module)?)?;
+    module.add_function(wrap_pyfunction!(py::exit::_at_last, module)?)?;
+    module.add_function(wrap_pyfunction!(py::exit::_before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(py::exit::_is_ending, module)?)?;
+    module.add_function(wrap_pyfunction!(py::fault::_panic, module)?)?;
+    module.add_function(wrap_pyfunction!(py::held::call_held, module)?)?;
+    module.add_function(wrap_pyfunction!(py::held::call_undisturbed, module)?)?;
+    module.add_function(wrap_pyfunction!(py::kill::_guards, module)?)?;
+    module.add_function(wrap_pyfunction!(py::kill::_set_guards, module)?)?;
+    module.add_function(wrap_pyfunction!(py::kill::kill_thread, module)?)?;
+    module.add_function(wrap_pyfunction!(py::kill::set_striker, module)?)?;
+    module.add_function(wrap_pyfunction!(py::kill::strike_done, module)?)?;
+    module.add_function(wrap_pyfunction!(py::last_wait::_left_at_end, module)?)?;
+    module.add_function(wrap_pyfunction!(py::last_wait::_wait_at_end, module)?)?;
+    module.add_function(wrap_pyfunction!(py::manager_wait::_is_there, module)?)?;
+    module.add_function(wrap_pyfunction!(py::seconds::wait_limit, module)?)?;
+    module.add_function(wrap_pyfunction!(py::shim::_doors, module)?)?;
+    module.add_function(wrap_pyfunction!(py::streams::forget_streams, module)?)?;
+    module.add_function(wrap_pyfunction!(py::wait::waits_let_greenlets_run, module)?)?;
+    py::init(module)
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{
 use pyo3::prelude::*;
 
 use super::slot::Slot;
-use super::{thread, wake};
+use super::{interpreter, thread, wake};
 
 /// One thread. Never freed, since a signal may arrive late: used again for a later one.
 #[derive(Debug, Default)]
@@ -282,7 +282,8 @@ pub(crate) fn set_here(slot: Option<&Slot>) {
     HERE.set(slot.map_or(null(), std::ptr::from_ref));
 }
 
-/// The slot of the calling thread while it runs a job; None anywhere else.
+/// The slot of the calling thread, attached, while it runs a job; None anywhere else, and in code that the job runs in another
+/// interpreter: what is sent is of the main one, and must not be raised there.
 #[inline]
 pub(super) fn here<'a>() -> Option<&'a Slot> {
     let slot = HERE.get();
@@ -291,7 +292,7 @@ pub(super) fn here<'a>() -> Option<&'a Slot> {
     }
     // SAFETY: set by this very thread, whose worker keeps the slot alive and takes it back before it goes.
     let slot = unsafe { &*slot };
-    slot.is_open().then_some(slot)
+    (slot.is_open() && interpreter::is_main()).then_some(slot)
 }
 
 /// Python has swallowed this: what was sent to the job of the calling thread is sent once more, now or where it may be. False where

@@ -16,6 +16,7 @@ pub(crate) mod frames;
 pub(crate) mod frozen;
 pub(crate) mod guard;
 pub(crate) mod guest;
+pub(crate) mod interpreter;
 pub(crate) mod landing;
 mod left;
 pub(crate) mod names;

@@ -64,9 +64,22 @@ pub(crate) mod wait;
 pub(crate) mod work;
 pub(crate) mod worker;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-use crate::interrupt::{frame, guard, landing, pending};
+use crate::interrupt::{frame, guard, interpreter, landing, pending};
+
+/// The threads, the guards and the classes of rjobs are there once in a process, for its main interpreter. `CPython` would let another
+/// one in: up to 3.11 any, later those with the same GIL.
+pub(crate) fn refuse_subinterpreters() -> PyResult<()> {
+    if interpreter::is_main() {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "rjobs cannot be imported in a subinterpreter, since its threads and hooks belong to the main interpreter of the process: \
+         import it there, and have its jobs call the subinterpreter",
+    ))
+}
 
 /// What importing the module does, once.
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

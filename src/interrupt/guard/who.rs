@@ -13,6 +13,7 @@ use super::Object;
 use super::places::{RESTORE, stands_in};
 use crate::interrupt::beat::{self, Beat, Entry};
 use crate::interrupt::guest;
+use crate::interrupt::interpreter;
 use crate::interrupt::pending;
 use crate::interrupt::slot::Slot;
 
@@ -31,7 +32,9 @@ impl Who<'_> {
     pub(super) fn of_this_thread() -> Option<Self> {
         match beat::here() {
             Some(slot) => Some(Self::Job(slot)),
-            None => beat::guest().map(Self::Guest),
+            None => beat::guest()
+                .filter(|_| interpreter::is_main())
+                .map(Self::Guest),
         }
     }
 
