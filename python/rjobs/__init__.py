@@ -5,6 +5,8 @@ In a notebook ``%load_ext rjobs``, then ``%job f(x)``; anywhere else ``jobs = rj
 
 from __future__ import annotations
 
+import sys
+
 from rjobs._progress import track
 from rjobs._rjobs import Job, JobGroup, JobManager, __version__, current_job, kill_thread
 from rjobs._tools import get_chunks
@@ -65,6 +67,16 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_FACES})
+
+
+class _Package(type(sys)):  # type: ignore[misc]
+    """This module, which is pickled by its name: dill would pickle what is in it, unless it is in `site-packages`."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __import__, (self.__name__,)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

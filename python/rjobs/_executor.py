@@ -157,6 +157,12 @@ class Executor(ThreadPoolExecutor):
         more = None if buffersize is None else partial(_start_next, weakref.ref(self), is_plain, fn, calls)
         return _results(started, more, end)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            "an executor cannot be pickled or copied, since its threads belong to the process that runs it: "
+            "make one where it is loaded"
+        )
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no new calls. `cancel_futures=True` cancels those that wait; those that run go on (`future.job.kill()`).
 

@@ -28,8 +28,10 @@ pub(crate) struct Post {
     pub(crate) slot: Option<Arc<Slot>>,
 }
 
+type JobOfMoment = Mutex<Option<Py<Job>>>;
+
 /// The jobs of threads that jobs have started, as far as these live.
-static ADOPTED: Mutex<Vec<Weak<Mutex<Option<Py<Job>>>>>> = Mutex::new(Vec::new());
+static ADOPTED: Mutex<Vec<Weak<JobOfMoment>>> = Mutex::new(Vec::new());
 
 thread_local! {
     static IS_OURS: Cell<bool> = const { Cell::new(false) };

@@ -14,6 +14,7 @@ use super::house::House;
 use super::job::Job;
 use super::news::News;
 use super::options::{self, Options};
+use super::pickling::given_with;
 use super::seconds::{self, Given};
 use super::shim::{self, Opened};
 use super::view::ManagerView;
@@ -290,8 +291,9 @@ impl JobManager {
     /// function's own arguments never collide. Raises as `new` does for options.
     #[pyo3(signature = (**options))]
     fn options(me: Bound<'_, Self>, options: Option<&Bound<'_, PyDict>>) -> PyResult<ManagerView> {
+        let given = given_with(me.py(), None, options)?;
         let options = me.get().options_of(options)?;
-        Ok(ManagerView::new(me.unbind(), options))
+        Ok(ManagerView::new(me.unbind(), options, given))
     }
 
     /// For `%job`: a job that calls `runner()`, and shows `source`.

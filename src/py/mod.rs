@@ -44,6 +44,7 @@ pub(crate) mod manager_wait;
 pub(crate) mod news;
 pub(crate) mod options;
 pub(crate) mod outcome;
+mod pickling;
 mod plan;
 pub(crate) mod progress;
 mod recruit;

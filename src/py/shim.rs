@@ -248,5 +248,7 @@ doors! {
         MAKE_LOCK = "rjobs._locks", "make_lock";
         UNDER_LOCK = "rjobs._locks", "UnderLock";
         CLAIM = "rjobs._cache", "claim";
+        UNPICKLED_MANAGER = "rjobs._unpickled", "manager";
+        UNPICKLED_VIEW = "rjobs._unpickled", "view";
     }
 }

@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyTuple};
 use super::job::Job;
 use super::manager::JobManager;
 use super::options::Options;
+use super::pickling::given_with;
 
 /// A manager under fixed options: what `JobManager.options(...)` returns.
 #[pyclass(frozen, module = "rjobs")]
@@ -14,11 +15,17 @@ use super::options::Options;
 pub(crate) struct ManagerView {
     pub(crate) manager: Py<JobManager>,
     pub(crate) options: Options,
+    /// As they were given, for who loads a pickled view.
+    pub(crate) given: Py<PyDict>,
 }
 
 impl ManagerView {
-    pub(crate) const fn new(manager: Py<JobManager>, options: Options) -> Self {
-        Self { manager, options }
+    pub(crate) fn new(manager: Py<JobManager>, options: Options, given: Bound<'_, PyDict>) -> Self {
+        Self {
+            manager,
+            options,
+            given: given.unbind(),
+        }
     }
 
     pub(crate) fn with(
@@ -73,11 +80,13 @@ impl ManagerView {
         Ok(Self::new(
             self.manager.clone_ref(py),
             self.with(py, options)?,
+            given_with(py, Some(self.given.bind(py)), options)?,
         ))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.options.traverse(&visit)?;
+        visit.call(&self.given)?;
         visit.call(&self.manager)
     }
 }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.getipython import get_ipython
+
 from rjobs.notebook.session import Session
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from rjobs import JobManager
 
 __all__ = ["load_ipython_extension", "unload_ipython_extension"]
 
@@ -23,6 +27,14 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
         session = Session(ipython)
         session.load()
         _sessions[id(ipython)] = (ipython, session)
+
+
+def manager() -> JobManager | None:
+    """Give the manager that the magics use, in the shell that runs or else in the last; None without the extension."""
+    _shell, session = _sessions.get(id(get_ipython()), (None, None))
+    if session is None and _sessions:
+        _shell, session = list(_sessions.values())[-1]
+    return session.manager() if session is not None else None
 
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:
