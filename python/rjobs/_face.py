@@ -133,7 +133,7 @@ class OwnJobs:
         self.manager = JobManager(max_workers, idle_timeout=math.inf if keep_workers else 10.0)
         # An ended job is forgotten at once: nobody would ever flush this manager. What it prints is seen, as with the
         # classes whose faces these are.
-        self._submit: Callable[..., Job[Any]] = self.manager.options(daemon=daemon, result_ttl=0, echo=True).submit
+        self._submit: Callable[..., Job[Any]] = self.manager.options(daemon=daemon, result_ttl=0, echo=True)._call  # noqa: SLF001
 
     def start(
         self,

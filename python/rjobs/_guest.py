@@ -34,7 +34,7 @@ class GuestJobs:
         if most is not None:
             options["limit"] = f"{face}-{next(_numbers)}"
             manager.limit(options["limit"], concurrency=most)
-        self._submit = manager.options(**options).submit
+        self._submit = manager.options(**options)._call  # noqa: SLF001
         self._changed = threading.Condition(threading.RLock())
         self._unfinished: dict[Job[Any], None] = {}
         self._closed = self._killed = False

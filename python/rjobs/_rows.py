@@ -20,7 +20,7 @@ _NAME_CELLS = 32
 _LINE_CELLS = 200
 # What a pointer that rests on a cut name or line shows.
 _FULL = 1000
-# Characters of a job's `strform` that a terminal shows: enough for a function with its address.
+# Characters of a job's text that a terminal shows.
 _FORM = 72
 # Lines of output among which the last one that is no drawn bar is looked for.
 _LINES = 4
@@ -232,8 +232,8 @@ def last_line(job: Job[Any], *, drawn: bool = True) -> str:
 
 
 def plain_line(job: Job[Any], limit: int = _FORM) -> str:
-    """Give a job as IPython's manager lists it: number and `strform`, or its name where it has one or that is long."""
-    form = str(read(job, "strform", "?"))
+    """Give a job as IPython's manager lists it: number and text, or its name where it has one or that is long."""
+    form = str(job)
     is_short = len(form) <= limit and form.isprintable()
     name = form if is_short and not read(job, "_is_named", default=False) else str(read(job, "name", "?"))
     return f"{read(job, 'num', '?')} : {fit(one_line(name, limit), limit)}"

@@ -77,6 +77,11 @@ impl<T> Pool<T> {
         }
     }
 
+    /// A worker that finds no work for so long leaves.
+    pub const fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
     /// The bound on workers.
     pub fn max_workers(&self) -> usize {
         self.max_workers

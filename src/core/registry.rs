@@ -155,6 +155,16 @@ impl<T> Registry<T> {
             .collect()
     }
 
+    /// What `read` makes of the newest item (`back` 0), the one before it (1), and so on; None where there are not so many. `read`
+    /// runs under the lock: no Python.
+    pub fn nth_newest<R>(&self, back: usize, read: impl FnOnce(&T) -> R) -> Option<R> {
+        let kept = self.kept.lock();
+        if back >= kept.len {
+            return None;
+        }
+        kept.slots.iter().rev().flatten().nth(back).map(read)
+    }
+
     /// Call `visit` on each item, unless another thread holds the registry just now; false then.
     ///
     /// # Errors
@@ -223,6 +233,11 @@ mod test {
         }
         assert_eq!(registry.collect(|item| Some(*item)), [20, 30, 40, 70]);
         assert_eq!(registry.collect_newest(2, |item| Some(*item)), [70, 40]);
+        let newest: Vec<_> = (0..5)
+            .map(|back| registry.nth_newest(back, |item| *item))
+            .collect();
+        assert_eq!(newest, [Some(70), Some(40), Some(30), Some(20), None]);
+        assert_eq!(registry.nth_newest(usize::MAX, |item| *item), None);
         assert_eq!(registry.with(5, |item| *item), None);
         assert_eq!(registry.with(0, |item| *item), None);
         assert_eq!(registry.with(7, |item| *item), Some(70));

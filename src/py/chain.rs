@@ -4,10 +4,10 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::compose::must_be_callable;
 use super::entrance::Blueprint;
 use super::job::Job;
 use super::manager::JobManager;
+use super::misuse::must_be_callable;
 use super::options::Options;
 use crate::core::state::State;
 
@@ -31,7 +31,7 @@ impl JobManager {
         }
         // All are looked at before the first runs.
         for step in steps {
-            must_be_callable(&step)?;
+            must_be_callable(&step, "chain")?;
         }
         let mut last: Option<Bound<'py, Job>> = None;
         for step in steps {

@@ -13,24 +13,13 @@ use super::errors::{self, JobError};
 use super::gates;
 use super::job::{Job, Source};
 use super::manager::{self, JobManager};
+use super::misuse::{must_be_callable, must_take, short};
 use super::options::{More, Options};
 use super::plan::Stage;
 use super::seconds;
 use super::shim::{self, Opened};
 use super::view::ManagerView;
 use crate::core::state::State;
-
-/// A callable, or an error that says what was expected.
-pub(crate) fn must_be_callable(callable: &Bound<'_, PyAny>) -> PyResult<()> {
-    if callable.is_callable() {
-        return Ok(());
-    }
-    let kind = callable.get_type().qualname()?;
-    Err(PyTypeError::new_err(format!(
-        "a job is a callable or a str of code, not {kind}: to run a call in the background, give the function and \
-         its arguments, new(f, x), and not its result, new(f(x))"
-    )))
-}
 
 /// Run again every `period` seconds.
 pub(crate) fn repeat(options: &mut Options, period: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -71,8 +60,15 @@ impl JobManager {
         kwargs: Option<Bound<'py, PyDict>>,
         mut options: Options,
     ) -> PyResult<Bound<'py, Job>> {
-        must_be_callable(callable)?;
+        if period.is_callable() && !callable.is_callable() {
+            return Err(PyTypeError::new_err(format!(
+                "every takes the time between two runs first, and then the function: every({}, f)",
+                short(callable)
+            )));
+        }
+        must_be_callable(callable, "every")?;
         repeat(&mut options, period)?;
+        must_take(callable, kwargs.as_ref(), "every(seconds, f)")?;
         let blueprint = Blueprint::of_call(callable, args, kwargs);
         self.add(callable.py(), blueprint, &options)
     }
@@ -278,7 +274,8 @@ impl Job {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, Job>> {
-        must_be_callable(r#fn)?;
+        must_be_callable(r#fn, "then")?;
+        must_take(r#fn, kwargs.as_ref(), "submit(lambda: f(job.get()))")?;
         let mut options = Options::default();
         come_after(&mut options, me);
         let blueprint = Blueprint::of_call(r#fn, args, kwargs);

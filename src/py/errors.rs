@@ -51,7 +51,7 @@ pub(crate) fn cancelled(py: Python<'_>, message: String) -> PyErr {
 /// The manager was shut down.
 pub(crate) fn closed() -> PyErr {
     ManagerClosed::new_err(
-        "this manager was shut down and takes no new jobs: make another JobManager",
+        "this manager was shut down and takes no new jobs: make another JobManager; in a notebook %reload_ext rjobs does",
     )
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct House {
     /// Bytes of output kept per job.
     pub(crate) output_limit: usize,
     workers_started: AtomicU64,
+    /// Tells it from every other one of this process, also when it is gone.
+    pub(crate) serial: u64,
     /// Somebody waits until every job has ended.
     awaited: AtomicBool,
     generation: u32,
@@ -68,6 +70,8 @@ pub(crate) struct House {
 
 /// A worker: where it can be struck, and what it works for.
 type Member = (Arc<Slot>, Arc<Mutex<Option<Py<Job>>>>);
+
+static HOUSES_MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Every house that is alive, for the exit of the interpreter.
 static HOUSES: Mutex<Vec<Weak<House>>> = Mutex::new(Vec::new());
@@ -109,6 +113,7 @@ impl House {
             census: Census::default(),
             output_limit,
             workers_started: AtomicU64::new(0),
+            serial: HOUSES_MADE.fetch_add(1, Ordering::Relaxed),
             awaited: AtomicBool::new(false),
             generation: generations::current(),
         });

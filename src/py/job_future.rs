@@ -1,6 +1,6 @@
 //! Waiting for a job and taking its outcome; a job as a Future and as an awaitable.
 
-use pyo3::exceptions::{PyBaseException, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -207,6 +207,13 @@ impl Job {
         Self::wait_outside(me, Patience::from_object(timeout)?).map(drop)
     }
 
+    /// Wait until it has ended, in whatever way, or for `timeout` seconds (None: no limit); True when it has. Raises nothing of the
+    /// job's. Blocks; Ctrl-C raises `KeyboardInterrupt` here within 100 ms, and the job goes on.
+    #[pyo3(name = "wait", signature = (timeout = None))]
+    fn wait_for_end(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        Self::wait_outside(me, Patience::from_object(timeout)?)
+    }
+
     /// Take it back before it starts: it never runs. True when that came in time, or it was cancelled before; False once
     /// it runs or has ended (`kill()` ends a running one). Does not block.
     fn cancel(me: &Bound<'_, Self>) -> bool {
@@ -281,5 +288,15 @@ impl Job {
     fn __await__<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         me.get().must_have_an_end(me.py())?;
         shim::AWAIT_JOB.call(me.py(), (me,))
+    }
+
+    /// `concurrent.futures.wait` and `as_completed` look for this first.
+    #[getter(_condition)]
+    #[expect(clippy::unused_self, reason = "Python asks the instance")]
+    fn condition(&self) -> PyResult<()> {
+        Err(PyAttributeError::new_err(
+            "a Job is no concurrent.futures.Future: give its future, concurrent.futures.wait([job.future]), or ask the \
+             manager, jobs.wait([job])",
+        ))
     }
 }

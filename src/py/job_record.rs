@@ -151,7 +151,7 @@ impl Job {
         shim::NO_RESULT.call(py, (text, why, way_out))
     }
 
-    /// The function's `repr`, or the code.
+    /// The function's `repr` (as in `IPython`; `str(job)` gives its name), or the code.
     #[getter]
     fn strform<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         self.label.strform(py)
@@ -356,17 +356,16 @@ impl Job {
         shim::TO_DICT.call(me.py(), (me,))
     }
 
+    /// The name of the function, or the code; `strform` is `IPython`'s text.
     fn __str__<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        self.label.strform(py)
+        self.label.text(py)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        // IPython's text, which its tests ask for; what people see is `_repr_pretty_`.
-        let form = self.label.strform(py);
         format!(
             "<BackgroundJob #{}: {}>",
             self.record.number(),
-            text::lossy(&form)
+            text::lossy(&self.label.text(py))
         )
     }
 

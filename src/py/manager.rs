@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
 
-use super::compose;
 use super::entrance::Blueprint;
 use super::house::House;
 use super::job::Job;
+use super::misuse::{must_be_callable, must_take};
 use super::news::News;
 use super::options::{self, Options};
 use super::pickling::given_with;
@@ -107,10 +107,24 @@ impl JobManager {
             }
             _ => None,
         };
+        must_be_callable(what, "new")?;
         self.call_job(what, args, kwargs, options)
     }
 
     /// `submit`, under options.
+    pub(crate) fn submit_job<'py>(
+        &self,
+        callable: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+        options: &Options,
+    ) -> PyResult<Bound<'py, Job>> {
+        must_be_callable(callable, "submit")?;
+        must_take(callable, kwargs.as_ref(), "submit(f, ...)")?;
+        self.call_job(callable, args, kwargs, options)
+    }
+
+    /// A job that calls what is callable.
     pub(crate) fn call_job<'py>(
         &self,
         callable: &Bound<'py, PyAny>,
@@ -118,7 +132,6 @@ impl JobManager {
         kwargs: Option<Bound<'py, PyDict>>,
         options: &Options,
     ) -> PyResult<Bound<'py, Job>> {
-        compose::must_be_callable(callable)?;
         let blueprint = Blueprint::of_call(callable, args, kwargs);
         self.add(callable.py(), blueprint, options)
     }
@@ -133,7 +146,8 @@ pub(crate) fn count_of(
 ) -> PyResult<usize> {
     // As an index is read: numpy's integers are numbers, too, and 1.0 is none.
     let number = match value.cast::<PyInt>() {
-        Ok(number) => Ok(number.clone()),
+        Ok(number) if !number.is_instance_of::<PyBool>() => Ok(number.clone()),
+        Ok(_) => Err(PyTypeError::new_err("a bool")),
         Err(_) => shim::INDEX
             .call(value.py(), (value,))
             .and_then(|number| Ok(number.cast_into::<PyInt>()?)),
@@ -234,7 +248,7 @@ impl JobManager {
     ///
     /// - `name` (str), `timeout` (seconds of the run, default none), `daemon` (True: the end of the program ends the job; False:
     ///   it waits for it; default: as the manager has it);
-    /// - `after` (jobs or numbers: it starts when all of them are done, and is 'skipped' when one ends otherwise),
+    /// - `after` (jobs, numbers or names: it starts when all of them are done, and is 'skipped' when one ends otherwise),
     ///   `priority` (int, default 0: higher ones are taken from the queue first), `limit` (names made by `limit()`);
     /// - `ttl` (seconds that it may wait for its first run, then it is 'expired'), `result_ttl` (seconds that its record is
     ///   kept after its end);
@@ -284,7 +298,7 @@ impl JobManager {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, Job>> {
-        self.call_job(r#fn, args, kwargs, &Options::default())
+        self.submit_job(r#fn, args, kwargs, &Options::default())
     }
 
     /// This manager under options: a view with the same `new` and `submit`, whose jobs all get them. So options and the

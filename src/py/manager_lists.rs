@@ -1,61 +1,35 @@
 //! The registry's face: lists, lookup, status, remove and flush, as in `IPython`.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
-use super::errors::{self, UnknownJob};
+use super::errors::UnknownJob;
 use super::job::Job;
 use super::manager::JobManager;
+use super::misuse::short;
+use super::seconds::FOR_EVER;
 use super::{shim, text};
+use crate::core::backlog::Backlog;
 use crate::core::state::State;
 
 impl JobManager {
-    /// The job that a number or a `Job` means, if it is one of ours.
-    pub(crate) fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Job>> {
-        let py = key.py();
-        if let Ok(job) = key.cast::<Job>() {
-            let number = job.get().record.number();
-            let is_ours = self
-                .registry
-                .with(number, |kept| kept.is(job))
-                .unwrap_or(false);
-            return if is_ours {
-                Ok(job.clone())
-            } else {
-                Err(errors::unknown_job(number))
-            };
-        }
-        let wrong = || PyTypeError::new_err("a job is meant by its number or by the Job itself");
-        if key.is_instance_of::<PyBool>() {
-            return Err(wrong());
-        }
-        // operator.index: numpy's integers are numbers too, 1.0 is none.
-        let number = shim::INDEX.call(py, (key,)).map_err(|_| wrong())?;
-        // One that is negative or larger than any number there is, is nobody's.
-        number
-            .extract::<u64>()
-            .ok()
-            .and_then(|number| self.registry.with(number, |job| job.clone_ref(py)))
-            .map(|job| job.into_bound(py))
-            .ok_or_else(|| errors::unknown_job(number))
-    }
-
     pub(crate) fn select(&self, py: Python<'_>, wanted: impl Fn(State) -> bool) -> Vec<Py<Job>> {
         self.registry
             .collect(|job| wanted(job.get().state()).then(|| job.clone_ref(py)))
     }
 
-    /// The same, with an error in the log where there is none.
+    /// The job that is meant, or an error in the log where there is none.
     fn find_or_log<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Job>>> {
         let py = key.py();
         match self.find(key) {
             Err(error) if error.is_instance_of::<UnknownJob>(py) => {
-                let number = match key.cast::<Job>() {
-                    Ok(job) => job.get().record.number().to_string(),
-                    Err(_) => key.str()?.to_string(),
+                let meant = match key.cast::<Job>() {
+                    Ok(job) => format!("#{}", job.get().record.number()),
+                    Err(_) if key.is_instance_of::<PyString>() => key.repr()?.to_string(),
+                    Err(_) => format!("#{}", key.str()?),
                 };
-                log_error(py, format!("Job #{number} not found."))?;
+                log_error(py, format!("Job {meant} not found: {}", error.value(py)))?;
                 Ok(None)
             }
             found => found.map(Some),
@@ -71,6 +45,15 @@ impl JobManager {
 /// Through Python's `logging` and not pyo3-log: it is said to the user who called, at the level of the root logger.
 fn log_error(py: Python<'_>, message: String) -> PyResult<()> {
     shim::LOG_ERROR.call(py, (message,)).map(drop)
+}
+
+/// What a manager has from its beginning, and is tried to be changed.
+fn fixed(name: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let value = short(value);
+    PyAttributeError::new_err(format!(
+        "{name} holds for a manager from its beginning: JobManager({name}={value}) makes another one; in a notebook \
+         %config RJobs.{name} = {value}"
+    ))
 }
 
 #[pymethods]
@@ -109,6 +92,66 @@ impl JobManager {
         self.house.pool.max_workers()
     }
 
+    /// Settings that a manager has from its beginning.
+    #[setter(max_workers)]
+    #[expect(clippy::unused_self, reason = "Python asks the instance")]
+    fn set_max_workers(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(fixed("max_workers", value))
+    }
+
+    #[setter(idle_timeout)]
+    #[expect(clippy::unused_self, reason = "Python asks the instance")]
+    fn set_idle_timeout(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(fixed("idle_timeout", value))
+    }
+
+    #[setter(output_limit)]
+    #[expect(clippy::unused_self, reason = "Python asks the instance")]
+    fn set_output_limit(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(fixed("output_limit", value))
+    }
+
+    #[setter(max_queued)]
+    #[expect(clippy::unused_self, reason = "Python asks the instance")]
+    fn set_max_queued(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(fixed("max_queued", value))
+    }
+
+    #[setter(on_full)]
+    #[expect(clippy::unused_self, reason = "Python asks the instance")]
+    fn set_on_full(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(fixed("on_full", value))
+    }
+
+    /// Seconds without work after which a thread leaves; None: it stays.
+    #[getter]
+    fn idle_timeout(&self) -> Option<f64> {
+        let idle = self.house.pool.idle_timeout();
+        (idle < FOR_EVER).then_some(idle.as_secs_f64())
+    }
+
+    /// Bytes of its output that each job keeps.
+    #[getter]
+    fn output_limit(&self) -> usize {
+        self.house.output_limit
+    }
+
+    /// The most jobs that may wait for their start; None for any number.
+    #[getter]
+    fn max_queued(&self) -> Option<usize> {
+        self.house.backlog.as_ref().map(Backlog::most)
+    }
+
+    /// 'block' or 'reject': what a submission does where `max_queued` jobs wait.
+    #[getter]
+    fn on_full(&self) -> &'static str {
+        if self.house.blocks_when_full {
+            "block"
+        } else {
+            "reject"
+        }
+    }
+
     /// The threads it has now, idle ones included.
     #[getter]
     pub(crate) fn workers(&self) -> usize {
@@ -119,18 +162,25 @@ impl JobManager {
         }
     }
 
+    /// The number of its pool, which its worker threads have as well.
+    #[getter(_house)]
+    fn house_serial(&self) -> u64 {
+        self.house.serial
+    }
+
     /// True after `shutdown()`.
     #[getter]
     fn closed(&self) -> bool {
         !self.house.is_here() || self.house.entrance.is_closed()
     }
 
-    fn __getitem__<'py>(&self, num: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Job>> {
-        self.find(num)
+    /// `jobs[3]` is the job with that number, `jobs[-1]` the newest that is kept, `jobs["name"]` the newest of that name.
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Job>> {
+        self.find(key)
     }
 
     fn __contains__(&self, job: &Bound<'_, PyAny>) -> bool {
-        self.find(job).is_ok()
+        self.is_known(job)
     }
 
     fn __len__(&self) -> usize {
@@ -189,14 +239,18 @@ impl JobManager {
         )
     }
 
-    fn _ipython_key_completions_(&self) -> Vec<u64> {
+    fn _ipython_key_completions_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         // More help nobody who presses the Tab key.
         const MOST: usize = 1000;
         let mut numbers = self
             .registry
             .collect_newest(MOST, |job| Some(job.get().record.number()));
         numbers.reverse();
-        numbers
+        let keys = PyList::new(py, numbers)?;
+        for name in self.names(py) {
+            keys.append(name)?;
+        }
+        Ok(keys)
     }
 
     /// The jobs whose end was not told of yet: `list[Job]` by number. They are told of by this.
@@ -220,7 +274,7 @@ impl JobManager {
     }
 
     /// Print the traceback of a job, or without one those of all dead jobs. For a job that is not known, an error in the
-    /// log (as in `IPython`).
+    /// log (as in `IPython`; `jobs[num].traceback()` raises).
     #[pyo3(signature = (job = None))]
     fn traceback(&self, py: Python<'_>, job: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let print = |job: &Bound<'_, Job>| job.call_method0("traceback").map(drop);
@@ -239,30 +293,35 @@ impl JobManager {
         Ok(())
     }
 
-    /// Forget an ended job: `jobs[num]` is unknown from then on. Who holds the `Job` keeps it.
+    /// Forget ended jobs (numbers, names or `Job`s): `jobs[num]` is unknown from then on. Who holds the `Job` keeps it.
     ///
-    /// A job that has not ended stays, and one that is not known is none: both are an error in the log, as in `IPython`.
-    fn remove(&self, num: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some(job) = self.find_or_log(num)? else {
-            return Ok(());
-        };
-        let job = job.get();
-        let number = job.record.number();
-        if !job.is_over() {
-            return log_error(
-                num.py(),
-                format!(
-                    "Job #{number} is still {}, it can not be removed: end it first, with kill({number}) or cancel().",
-                    if job.state() == State::Queued {
-                        "queued"
-                    } else {
-                        "running"
-                    },
-                ),
-            );
+    /// A job that has not ended stays, and one that is not known is none: both are an error in the log and nothing is raised, as
+    /// in `IPython`, whose own tests ask for that. Raises `TypeError` for what means no job.
+    #[pyo3(signature = (num, *more))]
+    fn remove(&self, num: &Bound<'_, PyAny>, more: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let py = num.py();
+        // All are looked at before the first goes: numbers from the end are those of now.
+        let mut jobs = Vec::new();
+        jobs.extend(self.find_or_log(num)?);
+        for key in more {
+            jobs.extend(self.find_or_log(&key)?);
         }
-        let gone = self.registry.remove(number);
-        drop(gone);
+        for job in jobs {
+            let job = job.get();
+            let number = job.record.number();
+            if job.is_over() {
+                let gone = self.registry.remove(number);
+                drop(gone);
+            } else {
+                let state = job.state().name();
+                log_error(
+                    py,
+                    format!(
+                        "Job #{number} is still {state}, it can not be removed: end it first, with kill({number}) or cancel()."
+                    ),
+                )?;
+            }
+        }
         Ok(())
     }
 

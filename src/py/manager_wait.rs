@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyType};
+use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
 use super::as_completed::AsCompleted;
 use super::event_loop::to_the_loop;
 use super::job::Job;
 use super::kill;
 use super::manager::JobManager;
+use super::misuse::short;
 use super::seconds::Given;
 use super::shim;
 use super::wait::{self, KILL_TIME, Patience};
@@ -72,23 +73,22 @@ impl JobManager {
         patience: Patience,
         class: &Bound<'_, PyType>,
     ) -> PyResult<bool> {
-        let jobs = self.chosen(py, None)?;
-        // The queued ones first, the newest before the oldest, so that none starts in the place of one that is struck.
-        for job in jobs.iter().rev() {
-            Job::end_queued(job, State::Killed);
+        kill_these(py, self.chosen(py, None)?, class, patience)
+    }
+
+    /// The jobs that arguments mean, each once; an error when one of them is not known.
+    pub(crate) fn find_all<'py>(
+        &self,
+        first: &Bound<'py, PyAny>,
+        more: &Bound<'py, PyTuple>,
+    ) -> PyResult<Vec<Bound<'py, Job>>> {
+        let mut found = vec![self.find(first)?];
+        for key in more {
+            found.push(self.find(&key)?);
         }
-        let mut to_itself = Ok(());
-        for job in &jobs {
-            // The job that called this gets its own exception once the others were struck.
-            let struck = Job::strike(job, class);
-            to_itself = to_itself.and(struck);
-        }
-        to_itself?;
-        let have_ended = wait_for(py, &jobs, jobs.len(), false, patience)?;
-        for job in &jobs {
-            job.get().saw_end();
-        }
-        Ok(have_ended)
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|job| seen.insert(job.as_ptr() as usize));
+        Ok(found)
     }
 
     /// The jobs that an argument means: an iterable of numbers and jobs, or None for all that have not ended. Each once.
@@ -97,11 +97,12 @@ impl JobManager {
         py: Python<'py>,
         jobs: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, Job>>> {
-        if jobs.is_some_and(PyAnyMethods::is_instance_of::<Job>) {
-            // It is iterable, but over its values.
-            return Err(PyTypeError::new_err(
-                "one Job was given where an iterable of jobs is needed: put it into a list",
-            ));
+        if let Some(one) = jobs
+            && let Some(kind) = one_alone(one)
+        {
+            return Err(PyTypeError::new_err(format!(
+                "one {kind} was given where an iterable of jobs is needed: put it into a list, [job]"
+            )));
         }
         let Some(jobs) = jobs.filter(|jobs| !jobs.is_none()) else {
             return Ok(self
@@ -124,6 +125,19 @@ impl JobManager {
             }
         }
         Ok(chosen)
+    }
+}
+
+/// What it is, where it means one job and not several: a Job is iterable, but over its values, and a name over its letters.
+fn one_alone(jobs: &Bound<'_, PyAny>) -> Option<&'static str> {
+    if jobs.is_instance_of::<Job>() {
+        Some("Job")
+    } else if jobs.is_instance_of::<PyString>() {
+        Some("name")
+    } else if jobs.is_instance_of::<PyInt>() {
+        Some("number")
+    } else {
+        None
     }
 }
 
@@ -170,9 +184,41 @@ pub(crate) fn _is_there(native_id: u64) -> bool {
     thread::is_there(native_id)
 }
 
+/// End jobs, and wait for their ends; false when one has not ended.
+fn kill_these(
+    py: Python<'_>,
+    mut jobs: Vec<Bound<'_, Job>>,
+    class: &Bound<'_, PyType>,
+    patience: Patience,
+) -> PyResult<bool> {
+    // The queued ones first, the newest before the oldest, so that none starts in the place of one that is struck.
+    jobs.sort_by_key(|job| job.get().record.number());
+    for job in jobs.iter().rev() {
+        Job::end_queued(job, State::Killed);
+    }
+    let mut to_itself = Ok(());
+    for job in &jobs {
+        // The job that called this gets its own exception once the others were struck.
+        let struck = Job::strike(job, class);
+        to_itself = to_itself.and(struck);
+    }
+    to_itself?;
+    // On the event loop that they need for their ends, those have none before this returns.
+    let others: Vec<_> = jobs
+        .iter()
+        .filter(|job| !to_the_loop::would_wait_for_itself(job.get()))
+        .cloned()
+        .collect();
+    wait_for(py, &others, others.len(), false, patience)?;
+    for job in &jobs {
+        job.get().saw_end();
+    }
+    Ok(jobs.iter().all(|job| job.get().is_over()))
+}
+
 #[pymethods]
 impl JobManager {
-    /// Wait for jobs (numbers or `Job`s; default: all that have not ended), at most `timeout` seconds (None: no limit).
+    /// Wait for jobs (numbers, names or `Job`s; default: all that have not ended), at most `timeout` seconds (None: no limit).
     ///
     /// `return_when` is '`ALL_COMPLETED`', '`FIRST_COMPLETED`' or '`FIRST_EXCEPTION`' (any end but done), as in
     /// `concurrent.futures`. Returns a named tuple `(done, not_done)` of two `list[Job]`, in the order given; nothing is
@@ -205,7 +251,7 @@ impl JobManager {
         shim::WAITED.call(py, (PyList::new(py, done)?, PyList::new(py, not_done)?))
     }
 
-    /// Iterate over jobs (numbers or `Job`s; default: all that have not ended) as they end; those that have ended already
+    /// Iterate over jobs (numbers, names or `Job`s; default: all that have not ended) as they end; those that have ended already
     /// come first, each job once.
     ///
     /// Each step blocks until the next one ends. Raises `UnknownJob`, and the builtin `TimeoutError` when `timeout` seconds
@@ -221,22 +267,37 @@ impl JobManager {
         Ok(AsCompleted::new(self.chosen(py, jobs)?, patience))
     }
 
-    /// End a job now: the same as `jobs[N].kill(timeout, exc)`. `job` is a number or a `Job`. Raises `UnknownJob`.
+    /// End jobs now (numbers, names, `Job`s, groups): `kill(3)`, `kill(0, 1)`. They are struck all at once; then it waits up to
+    /// `timeout` seconds for all of them, and returns True when all have ended. See `Job.kill`.
+    ///
+    /// Raises `UnknownJob` when one of them is not known: then none is killed.
     #[pyo3(
-        signature = (job, timeout = Given::Default, exc = None),
-        text_signature = "($self, job, timeout=5.0, exc=None)"
+        signature = (job, *more, timeout = Given::Default, exc = None),
+        text_signature = "($self, job, *more, timeout=5.0, exc=None)"
     )]
     fn kill(
         &self,
         job: &Bound<'_, PyAny>,
+        more: &Bound<'_, PyTuple>,
         timeout: Given<'_>,
         exc: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let py = job.py();
         let patience = Patience::of_kill("timeout", &timeout)?;
         let class = kill::class_of(py, exc)?;
-        let job = self.find(job)?;
-        Job::kill_and_wait(&job, &class, patience)
+        for wrong in more {
+            if wrong.is_none()
+                || wrong.is_instance_of::<PyFloat>()
+                || wrong.is_instance_of::<PyType>()
+            {
+                return Err(PyTypeError::new_err(format!(
+                    "kill takes jobs, and {} is none: the time-out and the class go by their names, \
+                     kill(job, timeout=5.0, exc=SystemExit)",
+                    short(&wrong)
+                )));
+            }
+        }
+        kill_these(py, self.find_all(job, more)?, &class, patience)
     }
 
     /// End every job that has not ended: queued ones never run, running ones are struck all at once. Then wait up to

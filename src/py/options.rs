@@ -12,6 +12,7 @@ use super::compose;
 use super::held;
 use super::job::Job;
 use super::manager::JobManager;
+use super::misuse::unknown_option;
 use super::seconds;
 use super::shim::{self, Opened};
 use super::text;
@@ -53,10 +54,23 @@ pub(crate) struct More {
     pub(crate) feeds: Option<Py<Job>>,
 }
 
-const KNOWN: &str = "name, timeout, daemon, after, priority, limit, ttl, result_ttl, retry, cache, lock, \
-     buffersize, echo";
+pub(crate) const KNOWN: [&str; 13] = [
+    "name",
+    "timeout",
+    "daemon",
+    "after",
+    "priority",
+    "limit",
+    "ttl",
+    "result_ttl",
+    "retry",
+    "cache",
+    "lock",
+    "buffersize",
+    "echo",
+];
 /// Part of the contract, and not built yet.
-const PLANNED: [&str; 2] = ["on", "profile"];
+pub(crate) const PLANNED: [&str; 2] = ["on", "profile"];
 
 impl Options {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
@@ -108,16 +122,13 @@ impl Options {
             "_every" => compose::repeat(self, value)?,
             planned if PLANNED.contains(&planned) => {
                 return Err(PyNotImplementedError::new_err(format!(
-                    "the option {planned} is not built yet in this version of rjobs; it has: {KNOWN}",
-                    planned = Quoted(planned)
+                    "the option {} is not built yet in this version of rjobs; it has: {}",
+                    Quoted(planned),
+                    KNOWN.join(", ")
                 )));
             }
             unknown => {
-                let unknown = Quoted(unknown);
-                return Err(PyTypeError::new_err(format!(
-                    "unknown option {unknown}: the options are {KNOWN}. A keyword argument of the function \
-                     goes into kw={{...}}, or use submit(fn, *args, **kwargs)"
-                )));
+                return Err(unknown_option(value.py(), unknown));
             }
         }
         Ok(())
@@ -222,9 +233,6 @@ fn buffersize(value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     if value.is_none() {
         return Ok(None);
     }
-    if value.is_instance_of::<PyBool>() {
-        return Err(wrong("buffersize", "an int or None", value));
-    }
     count_of("buffersize", value, 1, "1 or more, or None").map(Some)
 }
 
@@ -249,7 +257,7 @@ fn rank(value: &Bound<'_, PyAny>) -> PyResult<i32> {
     })
 }
 
-/// A job or a number, or an iterable of these.
+/// A job, a number or a name, or an iterable of these.
 fn after(manager: &JobManager, value: &Bound<'_, PyAny>) -> PyResult<Vec<Py<Job>>> {
     if value.is_none() {
         return Ok(Vec::new());
@@ -257,13 +265,13 @@ fn after(manager: &JobManager, value: &Bound<'_, PyAny>) -> PyResult<Vec<Py<Job>
     if let Ok(job) = value.cast::<Job>() {
         return Ok(vec![job.clone().unbind()]);
     }
-    if value.is_instance_of::<PyInt>() {
+    if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyString>() {
         return Ok(vec![manager.find(value)?.unbind()]);
     }
     let jobs = value.try_iter().map_err(|_| {
         wrong(
             "after",
-            "a Job, the number of one, or an iterable of these",
+            "a Job, the number or name of one, or an iterable of these",
             value,
         )
     })?;

@@ -228,6 +228,8 @@ doors! {
         GROUP_TEXT = "rjobs._map_loop", "describe";
     }
     Asked {
+        DID_YOU_MEAN = "rjobs._hints", "did_you_mean";
+        KEYWORDS_NOT_TAKEN = "rjobs._hints", "keywords_not_taken";
         PREPARE_SHELL = "rjobs._shell", "prepare";
         PREPARE_CODE = "rjobs._code", "prepare";
         ASYNC_VALUES = "rjobs._values", "AsyncValues";

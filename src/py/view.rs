@@ -6,6 +6,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::job::Job;
 use super::manager::JobManager;
+use super::misuse::must_be_callable;
 use super::options::Options;
 use super::pickling::given_with;
 
@@ -69,6 +70,20 @@ impl ManagerView {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, Job>> {
+        self.manager
+            .get()
+            .submit_job(r#fn, args, kwargs, &self.options)
+    }
+
+    /// The same for who has no options to give: all keyword arguments are the function's, whatever they are called.
+    #[pyo3(name = "_call", signature = (r#fn, /, *args, **kwargs))]
+    fn call<'py>(
+        &self,
+        r#fn: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Job>> {
+        must_be_callable(r#fn, "submit")?;
         self.manager
             .get()
             .call_job(r#fn, args, kwargs, &self.options)

@@ -4,7 +4,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyString, PyTuple};
 
-use super::text;
+use super::{shim, text};
 use crate::interrupt::call;
 use crate::interrupt::names::name;
 use crate::interrupt::process::Order;
@@ -98,11 +98,15 @@ pub(crate) struct Label {
 enum Strform {
     /// A Python function: its `repr` is made when asked for, from its name and this address.
     Function(usize),
-    Text(Py<PyString>),
+    /// The `repr` of another callable.
+    Callable(Py<PyString>),
+    Code(Py<PyString>),
 }
 
 /// Characters of a callable's `repr` that are kept.
 const REPR_LIMIT: usize = 500;
+/// Wrappers around a function that are looked into.
+const DEEPEST: usize = 20;
 /// Characters of code that serve as a name.
 const NAME_LIMIT: usize = 60;
 
@@ -110,7 +114,8 @@ impl Label {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         let strform = match &self.strform {
             Strform::Function(address) => Strform::Function(*address),
-            Strform::Text(text) => Strform::Text(text.clone_ref(py)),
+            Strform::Callable(text) => Strform::Callable(text.clone_ref(py)),
+            Strform::Code(text) => Strform::Code(text.clone_ref(py)),
         };
         Self {
             name: self.name.clone_ref(py),
@@ -121,11 +126,7 @@ impl Label {
     /// For a callable. Its `repr` may be anybody's code: what that raises is not the job's business.
     pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> Self {
         let py = callable.py();
-        let name = callable
-            .getattr(name!(py, "__qualname__"))
-            .and_then(|name| Ok(name.cast_into::<PyString>()?))
-            .or_else(|_| callable.get_type().qualname())
-            .unwrap_or_else(|_| name!(py, "?").clone());
+        let name = name_of(callable).unwrap_or_else(|| name!(py, "?").clone());
         let strform = if callable.is_instance_of::<PyFunction>() {
             Strform::Function(callable.as_ptr() as usize)
         } else {
@@ -133,7 +134,7 @@ impl Label {
                 |_| format!("<{name} whose repr raises>"),
                 |text| cut(&text::lossy(&text), REPR_LIMIT),
             );
-            Strform::Text(PyString::new(py, &text).unbind())
+            Strform::Callable(PyString::new(py, &text).unbind())
         };
         Self {
             name: name.unbind(),
@@ -152,20 +153,51 @@ impl Label {
         let name = PyString::new(source.py(), &cut(line, NAME_LIMIT)).unbind();
         Self {
             name,
-            strform: Strform::Text(source.clone().unbind()),
+            strform: Strform::Code(source.clone().unbind()),
         }
     }
 
-    /// What `str(job)` shows, as in `IPython`: the `repr` of the function, or the code.
+    /// What `str(job)` shows: the name of the function, or the code.
+    pub(crate) fn text<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        match &self.strform {
+            Strform::Code(code) => code.bind(py).clone(),
+            Strform::Function(_) | Strform::Callable(_) => self.name.bind(py).clone(),
+        }
+    }
+
+    /// The same as `IPython` has it: the `repr` of the function, or the code.
     pub(crate) fn strform<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match &self.strform {
-            Strform::Text(text) => text.bind(py).clone(),
+            Strform::Callable(text) | Strform::Code(text) => text.bind(py).clone(),
             Strform::Function(address) => {
                 let name = text::lossy(self.name.bind(py));
                 PyString::new(py, &format!("<function {name} at {address:#x}>"))
             }
         }
     }
+}
+
+/// What a callable is called: as the function that it wraps, where it is a `functools.partial`; else as its class, where it
+/// has no name.
+fn name_of<'py>(callable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyString>> {
+    let py = callable.py();
+    let named = |thing: &Bound<'py, PyAny>| {
+        [name!(py, "__qualname__"), name!(py, "__name__")]
+            .into_iter()
+            .find_map(|name| thing.getattr(name).ok()?.cast_into::<PyString>().ok())
+    };
+    let mut inner = callable.clone();
+    for _ in 0..DEEPEST {
+        if let Some(name) = named(&inner) {
+            return Some(name);
+        }
+        let partial = shim::PARTIAL.get(py).ok()?;
+        if !inner.is_instance(partial).unwrap_or(false) {
+            break;
+        }
+        inner = inner.getattr(name!(py, "func")).ok()?;
+    }
+    inner.get_type().qualname().ok()
 }
 
 fn cut(text: &str, limit: usize) -> String {

@@ -79,6 +79,12 @@ impl Worker {
         self.job.lock().as_ref().map(|job| job.clone_ref(py))
     }
 
+    /// Whose jobs it runs: the number that the manager has, too.
+    #[getter(_house)]
+    fn house_serial(&self) -> u64 {
+        self.house.serial
+    }
+
     /// Run jobs until the pool lets this worker go. To be called once, on a thread of its own.
     fn run(&self, py: Python<'_>) {
         if self.decided.swap(true, Ordering::AcqRel) {

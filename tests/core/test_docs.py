@@ -29,7 +29,7 @@ PARAMETERS = {
     "JobManager.new": "(self, func_or_exp, /, *args, kw=None, **options)",
     "JobManager.submit": "(self, fn, /, *args, **kwargs)",
     "JobManager.options": "(self, /, **options)",
-    "JobManager.kill": "(self, /, job, timeout=5.0, exc=None)",
+    "JobManager.kill": "(self, /, job, *more, timeout=5.0, exc=None)",
     "JobManager.kill_all": "(self, /, timeout=5.0, exc=None)",
     "JobManager.wait": "(self, /, jobs=None, timeout=None, return_when='ALL_COMPLETED')",
     "JobManager.as_completed": "(self, /, jobs=None, timeout=None)",
@@ -89,7 +89,7 @@ def test_the_manager_says_how_it_is_made():
 
 @pytest.mark.parametrize(
     "name",
-    ["get", "join", "kill", "JobManager.wait", "JobManager.as_completed", "JobManager.kill_all"],
+    ["get", "join", "wait", "kill", "JobManager.wait", "JobManager.as_completed", "JobManager.kill_all"],
 )
 def test_what_blocks_says_so_and_what_ctrl_c_does(name):
     cls, _, method = name.rpartition(".")

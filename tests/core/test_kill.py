@@ -215,7 +215,7 @@ def test_a_kill_without_time_asks_and_returns(deaf):
 def test_where_a_kill_cannot_land_it_says_false(deaf, manager):
     job = deaf()
     assert job.kill(timeout=0.01) is False
-    assert manager.kill(0, 0.01) is False
+    assert manager.kill(0, timeout=0.01) is False
     assert manager.kill_all(0.01) is False
     assert job.kill_pending
     assert job.state == "running"

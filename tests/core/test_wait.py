@@ -146,7 +146,14 @@ def test_a_job_that_was_removed_can_be_waited_for(manager):
 @pytest.mark.parametrize("wait", ["wait", "as_completed"])
 @pytest.mark.parametrize(
     ("jobs", "error"),
-    [([99], rjobs.UnknownJob), (["x"], TypeError), ([None], TypeError), (3, TypeError), ([True], TypeError)],
+    [
+        ([99], rjobs.UnknownJob),
+        (["x"], rjobs.UnknownJob),
+        ("x", TypeError),
+        ([None], TypeError),
+        (3, TypeError),
+        ([True], TypeError),
+    ],
 )
 def test_what_is_no_job_cannot_be_waited_for(manager, wait, jobs, error):
     manager.submit(int)

@@ -131,9 +131,9 @@ def test_a_job_that_died(jobs):
 
 def test_texts_of_a_job(jobs):
     function, code = ended(jobs.new(fail)), ended(jobs.new("1 + 1"))
-    assert str(function) == function.strform == str(fail)
+    assert function.strform == str(fail)
     assert str(code) == code.strform == "1 + 1"
-    assert repr(function) == f"<BackgroundJob #0: {fail}>"
+    assert repr(function) == f"<BackgroundJob #0: {function}>"
     assert repr(code) == "<BackgroundJob #1: 1 + 1>"
 
 

@@ -1,5 +1,6 @@
 """What is mended of IPython's background jobs, and what a drop-in for them has more."""
 
+import functools
 import threading
 
 import pytest
@@ -62,6 +63,52 @@ def test_remove_takes_a_job_as_well(manager):
     assert len(manager) == 0
 
 
+def test_remove_takes_several_and_leaves_what_has_not_ended(manager, go, caplog):
+    for function in (int, fail, int):
+        ended(manager.new(function))
+    running = manager.new(go.wait, 10)
+    manager.remove(0, -1, manager[1], 99, 0)
+    assert list(manager) == [manager[2], running]
+    assert "Job #3 is still running" in caplog.text
+    assert "Job #99 not found" in caplog.text
+    # Counted from the end as it was.
+    manager.remove(2)
+    assert list(manager) == [running]
+
+
+@pytest.mark.parametrize("ask", ["remove", "result", "traceback"])
+def test_what_is_logged_says_what_was_probably_meant(manager, caplog, ask):
+    ended(manager.new(int, name="load"))
+    getattr(manager, ask)("laod")
+    getattr(manager, ask)(99)
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "Job 'laod' not found",
+        "Job #99 not found",
+    ]
+    assert "did you mean 'load'?" in caplog.text
+    with pytest.raises(TypeError, match="by its number or by the Job"):
+        getattr(manager, ask)(1.5)
+
+
+def test_texts_of_a_job_have_the_name_of_its_function_and_no_address(manager, capsys):
+    function, code = ended(manager.new(fail)), ended(manager.new("1 + 1"))
+    assert (str(function), function.strform) == ("fail", str(fail))
+    assert (str(code), code.strform) == ("1 + 1", "1 + 1")
+    assert repr(function) == "<BackgroundJob #0: fail>"
+    assert repr(code) == "<BackgroundJob #1: 1 + 1>"
+    wrapped = manager.new(functools.partial(functools.partial(fail, "a")))
+    assert (wrapped.name, str(ended(wrapped))) == ("fail", "fail")
+    group = manager.map(fail, "abc")
+    group.join(10)
+    manager.status()
+    manager.traceback(0)
+    manager.traceback()
+    shown = capsys.readouterr().out + repr(group) + str(group)
+    assert "fail" in shown
+    assert "<function" not in shown
+    assert " at 0x" not in shown
+
+
 def test_a_keyword_for_the_function_is_not_lost_but_refused(manager):
     with pytest.raises(TypeError, match=r"'x'.*kw="):
         manager.new(print, x=5)
@@ -107,7 +154,7 @@ def test_keys_can_be_completed(manager):
     for _ in range(3):
         ended(manager.new(int))
     manager.remove(1)
-    assert list(manager._ipython_key_completions_()) == [0, 2]
+    assert list(manager._ipython_key_completions_()) == [0, 2, "int"]
 
 
 def test_statements_print_and_assignments_are_code_too(manager):

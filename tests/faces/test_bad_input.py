@@ -10,7 +10,7 @@ import rjobs
 pytestmark = pytest.mark.usefixtures("works_after")
 
 
-@pytest.mark.parametrize("number", [99, -1, 10**50, -(10**50)])
+@pytest.mark.parametrize("number", [99, -2, 10**50, -(10**50)])
 def test_a_number_that_is_no_jobs(manager, number):
     manager.new(int)
     for look_up in (manager.__getitem__, manager.kill):
@@ -21,7 +21,7 @@ def test_a_number_that_is_no_jobs(manager, number):
     assert number not in manager
 
 
-@pytest.mark.parametrize("key", ["0", 0.0, None, True, b"0", [0], slice(0, 1)])
+@pytest.mark.parametrize("key", [0.0, None, True, b"0", [0], slice(0, 1)])
 def test_a_key_that_is_no_number(manager, key):
     manager.new(int)
     for look_up in (manager.__getitem__, manager.kill, manager.remove, manager.result):
@@ -157,7 +157,7 @@ def test_code_that_no_file_could_hold(manager):
 @pytest.mark.parametrize("make", ["new", "options"])
 def test_unknown_options(manager, make):
     call = (lambda **options: manager.new(int, **options)) if make == "new" else manager.options
-    with pytest.raises(TypeError, match="unknown option 'nmae': the options are name, timeout, daemon"):
+    with pytest.raises(TypeError, match=r"'nmae': the options are name, timeout, daemon.*: did you mean 'name'"):
         call(nmae="x")
     with pytest.raises(TypeError, match="unknown option"):
         call(**{"\x1b[31m<b>\n": 1})

@@ -45,7 +45,7 @@ def test_it_waits_for_a_limit(notebook):
     [
         ("-r x 1", "--retries needs a whole number"),
         ("-r 1.5 1", "--retries needs a whole number"),
-        ("-a nobody 1", "--after needs the number of a job, or a variable"),
+        ("-a nobody 1", "--after needs the number or name of a job, or a variable"),
         ("-a 99 1", "job 99 is not known"),
         ("-a , 1", "--after needs a value"),
         ("-e 0 1", "--every needs a number of seconds above 0"),

@@ -60,6 +60,62 @@ def test_tail(notebook, capsys):
     assert capsys.readouterr().out == "19\n"
 
 
+def test_a_number_or_a_name_shows_the_job(notebook, capsys):
+    notebook("one = %job -q 1\none.get(20)")
+    notebook("two = %job -qn 'two words' 2\ntwo.get(20)")
+    capsys.readouterr()
+    notebook("%jobs 0")
+    assert capsys.readouterr().out.startswith("<Job 0 done: 1")
+    for line in ("1", "'two words'"):
+        notebook(f"%jobs {line}")
+        assert capsys.readouterr().out.startswith("<Job 1 done: two words")
+    notebook("%jobs 1, 0 1")
+    assert [line[:11] for line in capsys.readouterr().out.splitlines()] == ["<Job 1 done", "<Job 0 done"]
+
+
+def test_stop_asks_all_at_once_and_kills_nobody_who_ends(notebook, capsys):
+    notebook("import rjobs\ndone = %job -q 1\ndone.get(20)")
+    for name in ("one", "two"):
+        notebook(f"%job -qn {name} rjobs.current_job().sleep(60)")
+    # Both have begun: a queued one would be cancelled.
+    notebook("import time\nwhile not all(job.running() for job in jobs.running): time.sleep(0.001)")
+    notebook("%jobs stop one 2 0")
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "Job 1: killed.",
+        "Job 2: killed.",
+        "Job 0 had already ended: done.",
+    ]
+    assert all(notebook["jobs"][name].stop_requested for name in ("one", "two"))
+    notebook("%jobs stop all")
+    assert capsys.readouterr().out == "No jobs are running.\n"
+
+
+def test_retry_runs_again_what_failed_and_shows_the_new_job(notebook, capsys):
+    notebook("bad = %job -qn bad 1 / 0\nbad.wait(20)")
+    notebook("group = jobs.map(lambda n: 1 // n, [0, 1])\ngroup.wait(20)")
+    capsys.readouterr()
+    notebook("%jobs retry bad 1")
+    assert [line[:6] for line in capsys.readouterr().out.splitlines()] == ["<Job 2", "<JobGr"]
+    again, group = notebook["jobs"][2], notebook["jobs"][3]
+    assert isinstance(again.exception(20), ZeroDivisionError)
+    assert (again.name, len(group)) == ("bad", 1)
+    assert group.wait(20)
+
+
+def test_traceback_of_one_job_or_of_all_dead_ones(notebook, capsys):
+    notebook("one = %job -qn one 1 / 0\none.wait(20)")
+    notebook("two = %job -q int('x')\ntwo.wait(20)")
+    capsys.readouterr()
+    notebook("%jobs traceback one")
+    out = capsys.readouterr().out
+    assert "ZeroDivisionError" in out
+    assert "ValueError" not in out
+    for line in ("%jobs traceback", "%jobs traceback 0 1"):
+        notebook(line)
+        out = capsys.readouterr().out
+        assert out.index("ZeroDivisionError") < out.index("ValueError")
+
+
 def test_flush(notebook):
     notebook("job = %job -q 1\njob.get(20)")
     notebook("%jobs flush")
@@ -69,7 +125,19 @@ def test_flush(notebook):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense", "status, kill, tail, fg, stack, flush, panel"),
+        ("nonsense", "status, kill, tail, fg, stack, flush, panel, retry, stop, traceback"),
+        ("kil 0", "no sub-command 'kil': did you mean 'kill'?"),
+        ("laod", "no sub-command 'laod': did you mean 'load'?"),
+        ("tail laod", "not the name of one: did you mean 'load'?"),
+        ("99", "job 99 is not known"),
+        ("0 99", "job 99 is not known"),
+        ("-1", "no sub-command '-1'"),
+        ("retry", "Usage"),
+        ("retry 99", "99"),
+        ("retry 0", "%jobs retry: job 0 .* is done"),
+        ("stop", "Usage"),
+        ("stop 0 99", "99"),
+        ("traceback 99", "99"),
         ("panel 1", "Usage"),
         ("fg", "no jobs are running"),
         ("fg 0 0", "Usage"),
@@ -89,7 +157,7 @@ def test_flush(notebook):
     ],
 )
 def test_usage_errors(notebook, line, message):
-    notebook("job = %job -q 1\njob.get(20)")
+    notebook("job = %job -qn load 1\njob.get(20)")
     with pytest.raises(UsageError, match=message):
         notebook(f"%jobs {line}")
     assert len(notebook["jobs"]) == 1
@@ -147,11 +215,20 @@ def test_completion(notebook, go):
     notebook("b = %job -q 1\nb.get(20)")
     notebook("c = %job -qn named go.wait(20)")
     notebook("d = %job -qn 'two words' go.wait(20)")
-    assert complete(notebook, "%jobs ") == ["status", "kill", "tail", "fg", "stack", "flush", "panel"]
+    old = ["status", "kill", "tail", "fg", "stack", "flush", "panel"]
+    assert complete(notebook, "%jobs ") == [*old, "retry", "stop", "traceback"]
     assert complete(notebook, "%jobs k") == ["kill"]
     assert complete(notebook, "%jobs kill ") == ["0", "2", "3", "named", "all"]
     assert complete(notebook, "%jobs kill 0 ") == ["2", "3", "named"]
     assert complete(notebook, "%jobs kill n") == ["named"]
+    assert complete(notebook, "%jobs stop ") == ["0", "2", "3", "named", "all"]
+    assert complete(notebook, "%jobs r") == ["retry"]
+    # Nothing has failed.
+    assert complete(notebook, "%jobs retry ") == complete(notebook, "%time ")
+    assert complete(notebook, "%jobs traceback ") == ["0", "2", "3", "1", "named"]
+    notebook("bad = %job -q 1 / 0\nbad.wait(20)")
+    assert complete(notebook, "%jobs retry ") == ["4"]
+    notebook("jobs.remove(4)")
     for command in ("tail", "fg", "stack"):
         assert complete(notebook, f"%jobs {command} ") == ["0", "2", "3", "1", "named"]
         assert complete(notebook, f"%jobs {command} 0 ") == complete(notebook, "%time ")
@@ -174,7 +251,10 @@ def test_completion_of_the_values_of_options(notebook, go):
 
 def test_key_completion(notebook):
     notebook("a = %job -q 1")
-    assert any("0" in match for match in complete(notebook, "jobs["))
+    notebook("a = %job -qn loads 1")
+    matches = complete(notebook, "jobs[")
+    assert any("0" in match for match in matches)
+    assert any("loads" in match for match in matches)
 
 
 def test_the_magics_use_the_manager_that_the_user_calls_jobs(notebook):

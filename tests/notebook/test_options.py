@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -66,7 +67,12 @@ def test_options_stand_before_the_code(line, options):
         ("--x=1 f()", "no option --x"),
         ("-n", "--name needs a value"),
         ("--out", "--out needs a value"),
-        ("-n 'open f()", "--name needs a value"),
+        ("-n 'open f()", '--name needs a value: a quote is not closed in "\'open f\\(\\)"'),
+        ('-n "two words f(1)', "a quote is not closed"),
+        ('--name="two words f(1)', "a quote is not closed"),
+        ("-n 'a'b f(1)", "a space behind its closing quote"),
+        ("--timout 5 f()", "no option --timout: did you mean 'timeout'"),
+        ("--nmae x f()", "no option --nmae: did you mean 'name'"),
         ("-t soon f()", "number of seconds"),
         ("-t 0 f()", "number of seconds"),
         ("-t -1 f()", "number of seconds"),
@@ -95,6 +101,96 @@ def test_there_must_be_code(notebook, cell):
     with pytest.raises(UsageError, match="code"):
         notebook(cell)
     assert len(notebook["jobs"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ("-n f(1)", "'f(1)' was taken for the value of --name, which stands before the code: %job --name NAME f(1)"),
+        ("--name=f(1)", "'f(1)' was taken for the value of --name"),
+        ("-q -l site", "'site' was taken for the value of --limit"),
+    ],
+)
+def test_code_that_became_the_value_of_an_option(notebook, options, wanted):
+    with pytest.raises(UsageError, match=re.escape(wanted)):
+        notebook(f"%job {options}")
+    assert len(notebook["jobs"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        ("f(1)", "-n late"),
+        ("f(1)", "-t 5"),
+        ("f(1)", "-t5"),
+        ("f(1)", "-q"),
+        ("f(1)", "-qf"),
+        ("f(1)", "--quiet"),
+        ("f(1)", "--name=late"),
+        ("f(1)", "--name 'two words' -q"),
+        ("f(1); f(2)", "--timeout 5"),
+        ("x = f(1)", "-n late"),
+        ("await f(1)", "-n late"),
+    ],
+)
+def test_options_behind_the_code_are_refused_with_where_they_stand(notebook, code, options):
+    with pytest.raises(UsageError, match=re.escape(f"options stand before the code: %job {options} {code}")):
+        notebook(f"%job {code} {options}")
+    assert len(notebook["jobs"]) == 0
+
+
+def test_code_that_only_looks_like_options_is_code(notebook):
+    notebook("f = lambda x: x\nq = 1\nn = 2")
+    for code, value in [
+        ("f(5) -q", 4),
+        ("f(5) -n -q", 2),
+        ("f('a -q')", "a -q"),
+        ("f(5) # -q", 5),
+        ("f(5) - q", 4),
+        ("f('x') if f(5) -q else 0", "x"),
+    ]:
+        assert notebook(f"%job {code}").get(20) == value, code
+    # A name of the function that the line stands in.
+    assert notebook("def g():\n    t5 = 3\n    return get_ipython().run_line_magic('job', 'f(5) -t5')\ng() is not None")
+    for broken in ("f(5", "f('x -q", "print(1) 2"):
+        with pytest.raises(SyntaxError):
+            notebook(f"%job {broken}")
+    # What stands in a cell is no line with options.
+    with pytest.raises(SyntaxError):
+        notebook("%%job\nf(1) -n late")
+
+
+def test_after_takes_a_name(notebook):
+    notebook("%job -qn first 'ran'")
+    assert notebook("%job -a first 2").get(20) == 2
+
+
+def test_after_speaks_of_itself(notebook):
+    for word, message in (("99", ": job 99 is not known"), ("-1", " needs the number or name of a job")):
+        with pytest.raises(UsageError, match=f"%job --after{message}"):
+            notebook(f"%job -a {word} 1")
+    assert len(notebook["jobs"]) == 0
+
+
+def test_after_a_shutdown_the_error_says_what_to_do_and_that_works(notebook):
+    notebook("jobs.shutdown()")
+    with pytest.raises(ManagerClosed, match="%reload_ext rjobs"):
+        notebook("%job 1")
+    notebook("%reload_ext rjobs")
+    assert notebook("%job 1").get(20) == 1
+    # Also where the user made the manager.
+    notebook("import rjobs\njobs = rjobs.JobManager()\njobs.shutdown()")
+    with pytest.raises(ManagerClosed, match="%reload_ext rjobs"):
+        notebook("%job 1")
+    notebook("%reload_ext rjobs")
+    assert notebook("%job 2").get(20) == 2
+
+
+def test_a_setting_of_the_manager_says_how_it_is_changed(notebook):
+    with pytest.raises(AttributeError, match=r"%config RJobs\.max_workers = 4"):
+        notebook("jobs.max_workers = 4")
+    notebook("%config RJobs.max_workers = 4")
+    assert notebook["jobs"].max_workers == 4
 
 
 def test_the_first_line_of_a_cell_has_options_only(notebook):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rjobs import JobManager
 
-COMMANDS = ("status", "kill", "tail", "fg", "stack", "flush", "panel")
+COMMANDS = ("status", "kill", "tail", "fg", "stack", "flush", "panel", "retry", "stop", "traceback")
 # Jobs offered at most; more than that help nobody.
 _MOST = 50
 _KEYS = ("%job", "%%job", "%jobs")
@@ -68,9 +68,14 @@ def _after_job(words: list[str], writing: str, shell: Any, manager: JobManager) 
 def _after_jobs(words: list[str], manager: JobManager) -> list[str]:
     if not words:
         return list(COMMANDS)
-    if words[0] == "kill":
+    if words[0] in ("kill", "stop"):
         alive = [*_numbers(manager, alive=True), *_names(manager, alive=True)]
         return [word for word in alive if word not in words] + (["all"] if len(words) == 1 else [])
+    if words[0] == "retry":
+        failed = [str(job.num) for job in _jobs(manager, alive=False) if job.done() and job.state != "done"]
+        return [word for word in failed if word not in words]
+    if words[0] == "traceback":
+        return [word for word in [*_numbers(manager), *_names(manager)] if word not in words]
     if words[0] in _OF_ONE_JOB and len(words) == 1:
         return [*_numbers(manager), *_names(manager)]
     return []

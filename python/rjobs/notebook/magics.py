@@ -12,9 +12,11 @@ from IPython.core.magic import no_var_expand
 from IPython.display import display
 
 from rjobs import Job, current_job
-from rjobs.notebook import cells, lookup, shell_line
+from rjobs._hints import did_you_mean
+from rjobs.notebook import cells, lookup, on_jobs, shell_line
 from rjobs.notebook.completion import COMMANDS
 from rjobs.notebook.following import follow
+from rjobs.notebook.late import refuse_late_options
 from rjobs.notebook.options import parse
 from rjobs.notebook.place import where
 
@@ -60,7 +62,7 @@ class JobMagics:
         -n, --name NAME     what the job is called in the table
         -t, --timeout S     end the job after S seconds of running
         -r, --retries N     try a run that failed again, up to N times, after growing waits
-        -a, --after JOBS    start when these jobs are done: numbers or variables, with commas
+        -a, --after JOBS    start when these jobs are done: numbers, names or variables, with commas
         -e, --every S       run it again every S seconds, until it is killed
         -l, --limit NAMES   wait for these limits, made by `jobs.limit`, with commas
         -o, --out VAR       assign the result to this variable when the job is done
@@ -98,10 +100,17 @@ class JobMagics:
             started = shell_line.start(place, self._manager(), command, options.out, given)
             return self._show(started, code, options)
         # In `%%job` the code begins on the second line of the user's cell.
-        compiled = cells.compile_cell(place, code, written, is_line=cell is None, first_line=1 if cell is None else 2)
+        is_line = cell is None
+        try:
+            compiled = cells.compile_cell(place, code, written, is_line=is_line, first_line=1 if is_line else 2)
+        except SyntaxError:
+            if is_line:
+                refuse_late_options(place, code, is_broken=True)
+            raise
         if compiled is None:
-            message = "%job needs code to run: %job [options] code, or %%job [options] with the code below it."
-            raise UsageError(message)
+            raise UsageError(_no_code(options, is_cell=not is_line))
+        if is_line:
+            refuse_late_options(place, code, is_broken=False)
         private: Any = self._manager()  # the stub tells of the public names only
         job: Job[Any] = private._new_code(  # noqa: SLF001
             cells.runner(place, compiled, options.out),
@@ -122,16 +131,16 @@ class JobMagics:
         return job
 
     def _after(self, words: tuple[str, ...]) -> list[Job[Any]]:
-        """Give the jobs that `--after` means: by number, or by a variable that holds one."""
+        """Give the jobs that `--after` means: by number, by name, or by a variable that holds one."""
         jobs = []
         for word in words:
             held = self._shell.user_ns.get(word)
             if isinstance(held, Job):
                 jobs.append(held)
-            elif word.isdigit():
-                jobs.append(lookup.job(self._manager(), word))
+            elif lookup.is_known(self._manager(), word):
+                jobs.append(lookup.job(self._manager(), word, "%job --after"))
             else:
-                message = f"%job --after needs the number of a job, or a variable that holds one, not {word!r}."
+                message = f"%job --after needs the number or name of a job, or a variable that holds one, not {word!r}."
                 raise UsageError(message)
         return jobs
 
@@ -139,6 +148,7 @@ class JobMagics:
         """Look after the jobs. A job is meant by its number, or by the name it was given.
 
         %jobs, %jobs status     the table
+        %jobs 3                 job 3 as the value of a cell is shown
         %jobs kill 1 2 | all    end these jobs; waits up to 5 seconds for them. Says of each how it ended; of more than
                                 five how many ended how, and which have not ended
         %jobs tail 3 [n]        the last n lines (10) of the output of job 3
@@ -148,6 +158,9 @@ class JobMagics:
         %jobs stack [3]         where job 3 (each that runs) is just now
         %jobs flush             forget the jobs that have ended
         %jobs panel             the live panel: rows that follow the jobs, with buttons
+        %jobs retry 3           run job 3 again, which failed or was ended (of a group what failed); shows the new job
+        %jobs stop 1 2 | all    ask these jobs to end, and kill those that have not after 5 seconds
+        %jobs traceback [3]     the traceback of job 3 (of all dead jobs)
         """
         command, *words = lookup.words_of(line) or ["status"]
         manager = self._manager()
@@ -167,15 +180,31 @@ class JobMagics:
             follow(lookup.job(manager, words[0]) if words else _newest(manager))
         elif command == "stack" and len(words) <= 1:
             _print_stacks([lookup.job(manager, word) for word in words] or lookup.alive(manager))
+        elif command in on_jobs.COMMANDS and (words or command == "traceback"):
+            on_jobs.COMMANDS[command](manager, words)
         elif command in COMMANDS:
             message = (
-                "Usage: %jobs [status], %jobs kill JOB... | all, %jobs tail JOB [LINES], %jobs fg [JOB], "
-                "%jobs stack [JOB], %jobs flush, %jobs panel"
+                "Usage: %jobs [status], %jobs JOB..., %jobs kill JOB... | all, %jobs tail JOB [LINES], %jobs fg [JOB], "
+                "%jobs stack [JOB], %jobs flush, %jobs panel, %jobs retry JOB..., %jobs stop JOB... | all, "
+                "%jobs traceback [JOB]..."
             )
             raise UsageError(message)
+        elif lookup.is_known(manager, command):
+            on_jobs.show(manager, [command, *words])
         else:
-            message = f"%jobs has no sub-command {command!r}. There are: {', '.join(COMMANDS)}."
-            raise UsageError(message)
+            there_are = f"There are: {', '.join(COMMANDS)}; or the number or name of a job."
+            likely = did_you_mean(command, [*COMMANDS, *lookup.names(manager)]) or "."
+            raise UsageError(f"%jobs has no sub-command {command!r}{likely} {there_are}")
+
+
+def _no_code(options: Options, *, is_cell: bool) -> str:
+    if options.last is None or is_cell:
+        return "%job needs code to run: %job [options] code, or %%job [options] with the code below it."
+    option, value = options.last
+    return (
+        f"%job needs code to run: {value!r} was taken for the value of --{option}, which stands before the code: "
+        f"%job --{option} {option.upper()} {value}"
+    )
 
 
 def _silenced(code: str) -> bool:

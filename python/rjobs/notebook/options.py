@@ -5,9 +5,11 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from IPython.core.error import UsageError
+
+from rjobs._hints import did_you_mean
 
 # What looks like an option: `--` alone, a long word, a run of letters, a letter with a number.
 # Everything else that begins with a dash is code: `-1 + 2`, `-f(x)`, `-x.real`.
@@ -51,6 +53,8 @@ class Options:
     limit: tuple[str, ...] = ()
     quiet: bool = False
     follow: bool = False
+    # The last option with a value, and that: what was meant as code may have become it.
+    last: tuple[str, str] | None = field(default=None, compare=False)
 
 
 def parse(line: str) -> Options:
@@ -60,6 +64,7 @@ def parse(line: str) -> Options:
     """
     values: dict[str, str] = {}
     flags: set[str] = set()
+    last: tuple[str, str] | None = None
     rest = line.lstrip()
     while match := _OPTION.match(rest):
         rest = rest[match.end() :]
@@ -72,6 +77,8 @@ def parse(line: str) -> Options:
                 values[option] = glued
             else:
                 values[option], rest = _value(option, rest)
+            if option in values:
+                last = option, values[option]
         rest = rest.lstrip()
     return Options(
         code=rest.lstrip(),
@@ -84,6 +91,7 @@ def parse(line: str) -> Options:
         limit=_several("limit", values.get("limit", "")),
         quiet="quiet" in flags,
         follow="follow" in flags,
+        last=last,
     )
 
 
@@ -95,6 +103,8 @@ def _named(match: re.Match[str]) -> list[tuple[str, str | None]]:
             message = f"%job --{option} takes no value."
             raise UsageError(message)
         if value is not None and value[:1] in ("'", '"'):
+            if len(value) < len("''") or value[-1] != value[0]:
+                raise UsageError(_unclosed(option, value))
             value = value[1:-1]
         return [(option, value)]
     letters, number = match["letters"], match["number"] or ""
@@ -115,7 +125,10 @@ def _known(option: str, written: str) -> str:
         message = f"%job {written}: not yet. {_THERE_ARE}."
         raise UsageError(message)
     if option not in _WITH_VALUE and option not in _FLAGS:
-        message = f"%job has no option {written}. {_THERE_ARE}; write `--` before code that begins with a dash."
+        likely = did_you_mean(written.lstrip("-"), _SHORT) if written.startswith("--") else ""
+        message = (
+            f"%job has no option {written}{likely or '.'} {_THERE_ARE}; write `--` before code that begins with a dash."
+        )
         raise UsageError(message)
     return option
 
@@ -123,10 +136,17 @@ def _known(option: str, written: str) -> str:
 def _value(option: str, rest: str) -> tuple[str, str]:
     match = _VALUE.match(rest)
     if match is None:
-        message = f"%job --{option} needs a value."
+        begin = rest.strip()
+        message = _unclosed(option, begin) if begin[:1] in ("'", '"') else f"%job --{option} needs a value."
         raise UsageError(message)
     value = next(group for group in match.groups() if group is not None)
     return value, rest[match.end() :]
+
+
+def _unclosed(option: str, text: str) -> str:
+    if text[:1] in text[1:]:
+        return f"%job --{option} needs a value, and a space behind its closing quote: {text!r}."
+    return f"%job --{option} needs a value: a quote is not closed in {text!r}."
 
 
 def _seconds(option: str, text: str) -> float:

@@ -70,8 +70,9 @@ class Session:
 
     def _load(self) -> None:
         held = self._shell.user_ns.get(_VARIABLE)
-        if not isinstance(held, JobManager):
-            if _VARIABLE in self._shell.user_ns:
+        # One that was shut down is no use, and `%reload_ext rjobs` is how to get another.
+        if not isinstance(held, JobManager) or held.closed:
+            if _VARIABLE in self._shell.user_ns and not isinstance(held, JobManager):
                 print(  # noqa: T201 - a variable of the user's changes its meaning
                     f"rjobs: `{_VARIABLE}` is the job manager now; your {type(held).__name__} of that name "
                     "comes back with %unload_ext rjobs."

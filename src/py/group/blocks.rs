@@ -38,6 +38,16 @@ pub(super) struct Cursor {
     is_told: bool,
 }
 
+impl Cursor {
+    /// Whoever has had all items before this one.
+    pub(super) fn at(index: usize) -> Self {
+        Self {
+            index,
+            ..Self::default()
+        }
+    }
+}
+
 /// The blocks of a group's results, from the first one on.
 #[pyclass(frozen, module = "rjobs")]
 #[derive(Debug)]
@@ -235,7 +245,7 @@ impl Waiting {
 }
 
 /// An iterator must not raise `StopIteration` for anything but its end: as generators, it raises `RuntimeError` from it.
-fn to_raise(py: Python<'_>, error: Raised) -> PyErr {
+pub(super) fn to_raise(py: Python<'_>, error: Raised) -> PyErr {
     let exception = PyErr::from_value(error.restored(py).into_any());
     if !exception.is_instance_of::<PyStopIteration>(py) {
         return exception;
@@ -247,7 +257,7 @@ fn to_raise(py: Python<'_>, error: Raised) -> PyErr {
 
 impl Group {
     /// Block until there is something for who is there.
-    fn wait_for_next(
+    pub(super) fn wait_for_next(
         &self,
         py: Python<'_>,
         job: &Bound<'_, Job>,
@@ -275,7 +285,7 @@ impl Group {
     }
 
     /// What is raised behind the last result of a group that has ended.
-    fn fault(&self, py: Python<'_>, job: &Bound<'_, Job>) -> Option<Raised> {
+    pub(super) fn fault(&self, py: Python<'_>, job: &Bound<'_, Job>) -> Option<Raised> {
         match job.get().state() {
             State::Done => None,
             // What items raised was raised in their places.

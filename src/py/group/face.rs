@@ -35,7 +35,7 @@ impl JobGroup {
         Self
     }
 
-    fn group<'a>(me: &'a Bound<'_, Self>) -> PyResult<&'a Arc<Group>> {
+    pub(super) fn group<'a>(me: &'a Bound<'_, Self>) -> PyResult<&'a Arc<Group>> {
         let group = me.as_super().get().group.get();
         group.ok_or_else(|| PyTypeError::new_err("a JobGroup is made by JobManager.map only"))
     }
@@ -155,15 +155,6 @@ impl JobGroup {
         let first = first.into_iter();
         let first = first.map(|(item, raised)| (item, raised.restored(py).into_any()));
         Ok((count, first.collect()))
-    }
-
-    /// Wait until it has ended, in whatever way, or for `timeout` seconds (None: no limit); True when it has. Raises nothing of the
-    /// items'. Blocks; Ctrl-C raises `KeyboardInterrupt` within 100 ms.
-    #[pyo3(signature = (timeout = None))]
-    fn wait(me: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        me.as_super()
-            .get()
-            .wait(me.py(), Patience::from_object(timeout)?)
     }
 
     /// Run the items that failed so far once more: a new group, with the same function and options, and with numbers of

@@ -13,7 +13,7 @@ use super::super::job::Job;
 use super::super::options::{More, Options};
 use super::super::shim::{self, Opened};
 use super::super::work::{Kind, Label, Work};
-use super::super::{errors, held};
+use super::super::{errors, held, misuse};
 use super::blocks::Cursor;
 use super::face::JobGroup;
 use super::map::{Manner, Plan};
@@ -92,22 +92,17 @@ pub(super) fn start<'py>(
     }
 }
 
-/// What options of a job mean nothing for many items, or something else than what was meant.
+/// What options of a job mean nothing for many items.
 fn unfit_for_items(more: &More) -> Option<&'static str> {
-    if more.retries > 0 || more.policy.is_some() {
-        return Some(
-            "retry= does not go with map: see group.retry_failed(), or retry in the function",
-        );
-    }
-    if more.limits.is_some() {
-        return Some(
-            "limit= does not go with map: workers= says how many items run at once; or submit() each of them",
-        );
-    }
-    if more.cache.is_some() || more.lock.is_some() {
-        return Some("cache= and lock= do not go with map: submit() each item");
-    }
-    None
+    let unfit = [
+        ("retry", more.retries > 0 || more.policy.is_some()),
+        ("limit", more.limits.is_some()),
+        ("cache", more.cache.is_some() || more.lock.is_some()),
+    ];
+    let option = unfit
+        .into_iter()
+        .find_map(|(option, is_given)| is_given.then_some(option))?;
+    misuse::unfit_for_items(option)
 }
 
 /// The first worker is asked for.

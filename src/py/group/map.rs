@@ -2,9 +2,10 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use super::super::manager::{JobManager, count_of};
+use super::super::misuse::unknown_in_map;
 use super::super::options::Options;
 use super::super::shim;
 use super::super::view::ManagerView;
@@ -148,6 +149,10 @@ fn length(iterable: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     }
 }
 
+fn nothing_unknown(unknown: Option<&Bound<'_, PyDict>>, method: &str) -> PyResult<()> {
+    unknown.map_or(Ok(()), |unknown| Err(unknown_in_map(unknown, method)))
+}
+
 fn not_callable(function: &Bound<'_, PyAny>) -> PyResult<()> {
     if function.is_callable() {
         return Ok(());
@@ -177,7 +182,11 @@ impl JobManager {
     /// Options come from `options(...)`: `name`, `daemon`, and `timeout`, which is for each item here. Items run in copies of
     /// the caller's contextvars. Raises `TypeError` when `fn` is not callable or something is not iterable, `ValueError` for
     /// numbers below 1, `ManagerClosed` after `shutdown()`. Does not block.
-    #[pyo3(signature = (r#fn, /, *iterables, workers = None, chunksize = None, ordered = true, buffersize = None))]
+    #[pyo3(
+        signature = (r#fn, /, *iterables, workers = None, chunksize = None, ordered = true, buffersize = None, **unknown),
+        text_signature = "($self, fn, /, *iterables, workers=None, chunksize=None, ordered=True, buffersize=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     fn map<'py>(
         &self,
         r#fn: &Bound<'py, PyAny>,
@@ -186,7 +195,9 @@ impl JobManager {
         chunksize: Option<&Bound<'py, PyAny>>,
         ordered: bool,
         buffersize: Option<&Bound<'py, PyAny>>,
+        unknown: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, JobGroup>> {
+        nothing_unknown(unknown, "map")?;
         let manner = Manner::of(self, workers, chunksize, ordered, buffersize)?;
         self.group_under(
             &Options::default(),
@@ -196,7 +207,11 @@ impl JobManager {
     }
 
     /// As `map`, with the arguments of each call in one item: `fn(*item)`.
-    #[pyo3(signature = (r#fn, iterable, /, *, workers = None, chunksize = None, ordered = true, buffersize = None))]
+    #[pyo3(
+        signature = (r#fn, iterable, /, *, workers = None, chunksize = None, ordered = true, buffersize = None, **unknown),
+        text_signature = "($self, fn, iterable, /, *, workers=None, chunksize=None, ordered=True, buffersize=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     fn starmap<'py>(
         &self,
         r#fn: &Bound<'py, PyAny>,
@@ -205,7 +220,9 @@ impl JobManager {
         chunksize: Option<&Bound<'py, PyAny>>,
         ordered: bool,
         buffersize: Option<&Bound<'py, PyAny>>,
+        unknown: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, JobGroup>> {
+        nothing_unknown(unknown, "starmap")?;
         let manner = Manner::of(self, workers, chunksize, ordered, buffersize)?;
         self.group_under(
             &Options::default(),
@@ -230,7 +247,11 @@ impl JobManager {
 #[pymethods]
 impl ManagerView {
     /// As `JobManager.map`, under the options of this view. `timeout` is for each item.
-    #[pyo3(signature = (r#fn, /, *iterables, workers = None, chunksize = None, ordered = true, buffersize = None))]
+    #[pyo3(
+        signature = (r#fn, /, *iterables, workers = None, chunksize = None, ordered = true, buffersize = None, **unknown),
+        text_signature = "($self, fn, /, *iterables, workers=None, chunksize=None, ordered=True, buffersize=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     fn map<'py>(
         &self,
         r#fn: &Bound<'py, PyAny>,
@@ -239,14 +260,20 @@ impl ManagerView {
         chunksize: Option<&Bound<'py, PyAny>>,
         ordered: bool,
         buffersize: Option<&Bound<'py, PyAny>>,
+        unknown: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, JobGroup>> {
+        nothing_unknown(unknown, "map")?;
         let (manager, options) = self.parts();
         let manner = Manner::of(manager, workers, chunksize, ordered, buffersize)?;
         manager.group_under(options, JobManager::plan_map(r#fn, iterables)?, &manner)
     }
 
     /// As `JobManager.starmap`, under the options of this view. `timeout` is for each item.
-    #[pyo3(signature = (r#fn, iterable, /, *, workers = None, chunksize = None, ordered = true, buffersize = None))]
+    #[pyo3(
+        signature = (r#fn, iterable, /, *, workers = None, chunksize = None, ordered = true, buffersize = None, **unknown),
+        text_signature = "($self, fn, iterable, /, *, workers=None, chunksize=None, ordered=True, buffersize=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     fn starmap<'py>(
         &self,
         r#fn: &Bound<'py, PyAny>,
@@ -255,7 +282,9 @@ impl ManagerView {
         chunksize: Option<&Bound<'py, PyAny>>,
         ordered: bool,
         buffersize: Option<&Bound<'py, PyAny>>,
+        unknown: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, JobGroup>> {
+        nothing_unknown(unknown, "starmap")?;
         let (manager, options) = self.parts();
         let manner = Manner::of(manager, workers, chunksize, ordered, buffersize)?;
         manager.group_under(options, JobManager::plan_starmap(r#fn, iterable)?, &manner)

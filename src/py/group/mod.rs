@@ -8,6 +8,7 @@ pub(crate) mod blocks;
 mod end;
 pub(crate) mod face;
 mod flight;
+mod index;
 pub(crate) mod items;
 pub(crate) mod make;
 mod map;
