@@ -7,17 +7,19 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.thread import BrokenThreadPool
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from logging import getLogger
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from rjobs._face import Initializer, check_callable, cpu_count, in_its_name, is_ending, make_jobs
 from rjobs._job_future import JobFuture
 from rjobs._rjobs import Job
+from rjobs._threads import name_workers, workers_of
 from rjobs._waits import deadline, left
 from rjobs.errors import ManagerClosed
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rjobs._rjobs import JobManager
@@ -26,6 +28,8 @@ __rjobs_internal__ = True
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
+
+_numbers = count()
 
 
 class Executor(ThreadPoolExecutor):
@@ -38,8 +42,9 @@ class Executor(ThreadPoolExecutor):
     bounds this executor's share.
 
     `initializer(*initargs)` runs once in each worker thread before its first call; if it raises, the executor is
-    broken: calls that have not begun, and `submit`, raise `BrokenThreadPool`. Workers are named after what they run;
-    with `thread_name_prefix` the name begins with that and an underscore. `check_and_reject(executor, backlog)`, as in
+    broken: calls that have not begun, and `submit`, raise `BrokenThreadPool`. Worker threads are named as those of a
+    `ThreadPoolExecutor`, `thread_name_prefix`, an underscore and a number; to the call itself its thread has the name
+    of what it runs, behind the prefix. `check_and_reject(executor, backlog)`, as in
     `futurist`, is called by each `submit` with the number of calls that wait, and refuses one by raising.
 
     A killed call gives its future `JobKilled`. Unlike in a `ThreadPoolExecutor`, calls run in a copy of the submitter's
@@ -70,6 +75,9 @@ class Executor(ThreadPoolExecutor):
         self._jobs = make_jobs(
             manager, max_workers, default, daemon=False, keep_workers=initializer is not None, face="executor"
         )
+        # As the original's are named and counted.
+        named = thread_name_prefix or f"ThreadPoolExecutor-{next(_numbers)}"
+        self._crew = name_workers(self._jobs.manager, named) if manager is None else None
         self._max_workers = max_workers or (default if manager is None else manager.max_workers)
         self._thread_name_prefix = thread_name_prefix
         self._check_and_reject = check_and_reject
@@ -88,6 +96,16 @@ class Executor(ThreadPoolExecutor):
     def backlog(self) -> int:
         """How many calls wait for a worker. About right while others submit; takes longer the more there are."""
         return sum(job.state == "queued" for job in self._unfinished())
+
+    @property
+    def _threads(self) -> set[threading.Thread]:  # type: ignore[override]
+        """A new set of the worker threads that are alive, for monitoring: a guest has those of its manager."""
+        return workers_of(self._jobs.manager)
+
+    @property
+    def _work_queue(self) -> _WorkQueue:  # type: ignore[override]
+        """How many calls wait, as monitoring asks for it: `executor._work_queue.qsize()`."""
+        return _WorkQueue(self)
 
     def _unfinished(self) -> list[Job[Any]]:
         return self._jobs.unfinished()
@@ -177,6 +195,21 @@ class Executor(ThreadPoolExecutor):
                 job.cancel()
         if wait:
             self._jobs.join()
+
+
+class _WorkQueue:
+    """What can be asked of an executor's queue. Nothing is put or taken here: `submit` and `cancel` are for that."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def qsize(self) -> int:
+        """How many calls wait for a worker."""
+        return self._executor.backlog
+
+    def empty(self) -> bool:
+        """Whether none does."""
+        return not self.qsize()
 
 
 class _Initializer(Initializer):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
 import sys
 import threading
 import time
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rjobs._lifecycle import stay_first
@@ -14,7 +17,7 @@ from rjobs._rjobs import _is_there, waits_let_greenlets_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rjobs._rjobs import Job, Keeper, Worker
+    from rjobs._rjobs import Job, JobManager, Keeper, Worker
 
 __rjobs_internal__ = True
 
@@ -25,12 +28,55 @@ _start = threading.Thread.start
 _LAST_STEPS = 1.0
 
 
+class Crew:
+    """Names the workers of one manager as a ThreadPoolExecutor does: the number of one that left is free again."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        # By number. Each step is one of the dict's, so no lock is needed, which a fork could leave locked.
+        self._taken: dict[int, object] = {}
+
+    def take(self) -> tuple[int, str]:
+        """Give the lowest number that is free, and the name with it."""
+        me = object()
+        number = next(number for number in itertools.count() if self._taken.setdefault(number, me) is me)
+        return number, f"{self._prefix}_{number}"
+
+    def give_back(self, number: int) -> None:
+        """Let another have the number."""
+        self._taken.pop(number, None)
+
+
+# Those that there are, by the number of the manager's pool. They belong to who made them, and to their threads.
+_crews: weakref.WeakValueDictionary[int, Crew] = weakref.WeakValueDictionary()
+
+
+def name_workers(manager: JobManager, prefix: str) -> Crew:
+    """Have the workers of a manager named with a prefix, for as long as somebody holds what this returns."""
+    crew = _crews[manager._house] = Crew(prefix)  # noqa: SLF001
+    return crew
+
+
+def workers_of(manager: JobManager) -> set[threading.Thread]:
+    """The worker threads of a manager that are alive."""
+    house = manager._house  # noqa: SLF001
+    threads = [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
+    return {thread for thread in threads if thread.house == house and thread.is_alive()}
+
+
 class WorkerThread(threading.Thread):
-    """Runs one worker's loop, or the event loop of a manager. Its name is the running job's while there is one."""
+    """Runs one worker's loop, or the event loop of a manager. Its name is the running job's while there is one.
+
+    In a crew it is so for the job alone: who looks from elsewhere sees the name that the thread has in the crew.
+    """
 
     def __init__(self, worker: Worker | Keeper, serial: str) -> None:
+        # That of the manager's pool; a thread with an event loop is none of it.
+        self.house: int | None = getattr(worker, "_house", None)
+        self._crew = _crews.get(self.house) if self.house is not None else None
+        self._number, name = (0, f"rjobs-{serial}") if self._crew is None else self._crew.take()
         # A daemon, so that the interpreter does not join it: rjobs._lifecycle sees to the jobs at exit.
-        super().__init__(name=f"rjobs-{serial}", daemon=True)
+        super().__init__(name=name, daemon=True)
         if hasattr(self, "_context"):
             # 3.14 and later: it may inherit the context of who starts it, which may be a job.
             self._context = contextvars.Context()
@@ -46,6 +92,8 @@ class WorkerThread(threading.Thread):
         """The running job's name, or the thread's own."""
         # Asked for when it is read, so that a job costs nothing where nobody reads it.
         worker = self.__dict__.get("_worker")
+        if self._crew is not None and self.ident != threading.get_ident():
+            return self._name
         job = worker.job if worker is not None else None
         return job.name if job is not None else self._name
 
@@ -63,7 +111,15 @@ class WorkerThread(threading.Thread):
 
     def run(self) -> None:
         """Run jobs until the manager lets this thread go."""
-        self._worker.run()
+        try:
+            self._worker.run()
+        finally:
+            self.leave_crew()
+
+    def leave_crew(self) -> None:
+        """Give its number back."""
+        if self._crew is not None:
+            self._crew.give_back(self._number)
 
 
 def join(thread: threading.Thread, timeout: float | None) -> None:
@@ -148,7 +204,15 @@ def start_worker(worker: Worker | Keeper, serial: str) -> None:
     stay_first()
     # Asked for each time: the patch may come at any moment.
     start = _gevent_start() or _eventlet_start()
+    thread: WorkerThread
     if start is None:
-        _start(WorkerThread(worker, serial))
+        thread, begin = WorkerThread(worker, serial), _start
     else:
-        ThreadAmongGreenlets(worker, serial).start_beside(start)
+        thread = ThreadAmongGreenlets(worker, serial)
+        begin = partial(ThreadAmongGreenlets.start_beside, start=start)
+    try:
+        begin(thread)
+    except BaseException:
+        if not thread.is_alive():
+            thread.leave_crew()
+        raise
