@@ -48,8 +48,9 @@ def is_users(frame: FrameType) -> bool:
 
 def is_in_loop() -> bool:
     """Whether the calling thread runs an event loop of asyncio's."""
-    events: Any = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None  # noqa: SLF001
+    # Another thread may be importing it just now: then no loop runs anywhere.
+    get_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+    return get_loop is not None and get_loop() is not None
 
 
 def is_made_by(callable_: Any, generator: Any) -> bool:
@@ -89,9 +90,7 @@ def tidy_thread() -> None:
     if sys.get_asyncgen_hooks() != (None, None):
         sys.set_asyncgen_hooks(None, None)
     events: Any = sys.modules.get("asyncio.events")
-    if events is None:
-        return
-    if events._get_running_loop() is not None:  # noqa: SLF001
+    if is_in_loop():
         events._set_running_loop(None)  # noqa: SLF001
     # Asked for by its name, since `get_event_loop_policy` makes one, and warns from 3.14 on.
     policy = getattr(events, "_event_loop_policy", None)

@@ -260,14 +260,15 @@ def test_also_where_the_program_ends_otherwise(tmp_path, plain, end):
 def test_the_threads_of_a_manager_have_ended_before_the_interpreter_does(run, check):
     ending = run(
         """
-        import atexit, threading, time
+        import atexit, threading
         def look():
             print(sorted(thread.name for thread in threading.enumerate()))
         atexit.register(look)
         import rjobs
         async def coroutine(): return 1
         jobs = rjobs.JobManager()
-        for each in [jobs.submit(time.sleep, 0.05) for _ in range(20)] + [jobs.submit(coroutine)]:
+        together = threading.Barrier(20)
+        for each in [jobs.submit(together.wait) for _ in range(20)] + [jobs.submit(coroutine)]:
             each.get()
         assert threading.active_count() > 20
         """
