@@ -170,7 +170,7 @@ WAITS = {
     "wait": ("timeout", lambda m, job, t: m.wait([job], t)),
     "as_completed": ("timeout", lambda m, job, t: list(m.as_completed([job], t))),
     "kill": ("timeout", lambda _m, job, t: job.kill(t)),
-    "kill of the manager": ("timeout", lambda m, job, t: m.kill(job, t)),
+    "kill of the manager": ("timeout", lambda m, job, t: m.kill(job, timeout=t)),
     "kill_all": ("timeout", lambda m, _job, t: m.kill_all(t)),
     "stop": ("grace", lambda _m, job, t: job.stop(t)),
 }

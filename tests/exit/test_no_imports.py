@@ -12,7 +12,7 @@ WAITS_FOR_CANCELLED = """
     import os, resource, sys, threading
     import rjobs
 
-    jobs = rjobs.JobManager(1)
+    jobs = rjobs.JobManager(1, daemon=True)
     inner, started = [], threading.Event()
 
     def outer():
