@@ -7,6 +7,9 @@ mod py;
 
 use pyo3::prelude::*;
 
+#[global_allocator]
+static MEMORY: interrupt::reserve::WithReserve = interrupt::reserve::WithReserve;
+
 /// Not a `mod` with exports, since these come before anything else: classes are made once in a process, and must not be made by an
 /// interpreter that is refused.
 #[pymodule(gil_used = false)]

@@ -1,5 +1,6 @@
 //! What a job printed, and waiting for more of it.
 
+use std::collections::TryReserveError;
 use std::time::Instant;
 
 use super::sync::{Condvar, Mutex};
@@ -29,6 +30,8 @@ pub enum Followed {
     Text(String, u64),
     /// Something came that is no text.
     Mark,
+    /// There is text, and no memory for it.
+    Short,
     /// Nothing came before the deadline.
     Nothing,
     /// The job has ended and everything was read.
@@ -49,8 +52,18 @@ impl Output {
     }
 
     /// Append.
-    pub fn write(&self, bytes: &[u8]) {
-        self.text.lock().ring.push(bytes);
+    ///
+    /// # Errors
+    /// There is no memory for it: nothing was appended.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), TryReserveError> {
+        self.text.lock().ring.push(bytes)?;
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Append what there is memory for; what is not kept is counted as dropped.
+    pub fn write_what_fits(&self, bytes: &[u8]) {
+        self.text.lock().ring.push_what_fits(bytes);
         self.changed.notify_all();
     }
 
@@ -66,7 +79,14 @@ impl Output {
     }
 
     /// The text from `position` to `until` (None: all there is), and the position to go on from; does not block.
-    pub fn read(&self, position: u64, until: Option<u64>) -> (String, u64) {
+    ///
+    /// # Errors
+    /// There is no memory for a copy.
+    pub fn read(
+        &self,
+        position: u64,
+        until: Option<u64>,
+    ) -> Result<(String, u64), TryReserveError> {
         let text = self.text.lock();
         let (all, until) = until.map_or((text.ended, u64::MAX), |until| (false, until));
         text.ring.read_until(position, until, all)
@@ -100,7 +120,9 @@ impl Output {
             if marks.is_some_and(|known| known != text.marks) {
                 return Followed::Mark;
             }
-            let (new, next) = text.ring.read(position, text.ended);
+            let Ok((new, next)) = text.ring.read(position, text.ended) else {
+                return Followed::Short;
+            };
             if !new.is_empty() {
                 return Followed::Text(new, next);
             }

@@ -3,6 +3,7 @@
 //! The pool starts no thread itself. It says when one is missing ([`Admission::NeedsWorker`]), and the caller, who knows
 //! what a worker is, starts it; the worker then calls [`Pool::pop`] and [`Pool::park`] in turn.
 
+use std::collections::TryReserveError;
 use std::time::{Duration, Instant};
 
 use super::queue::Queue;
@@ -116,6 +117,14 @@ impl<T> Pool<T> {
         }
         crew.queue.push(item, rank);
         Ok(self.admit(&mut crew))
+    }
+
+    /// See to it that so many more find room in the queue.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn make_room(&self, count: usize) -> Result<(), TryReserveError> {
+        self.crew.lock().queue.make_room(count)
     }
 
     fn admit(&self, crew: &mut Crew<T>) -> Admission {

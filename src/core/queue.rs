@@ -1,7 +1,7 @@
 //! The order in which queued work is taken: by rank, and in each rank first come, first served.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, TryReserveError, VecDeque};
 
 /// A queue whose items have a rank: those of a higher rank come first. Rank 0 is the usual one, and costs no more than a
 /// plain queue.
@@ -36,6 +36,14 @@ impl<T> Queue<T> {
     /// True when none is.
     pub fn is_empty(&self) -> bool {
         self.plain.is_empty() && self.ranked.is_empty()
+    }
+
+    /// See to it that so many more of the usual rank find room.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn make_room(&mut self, count: usize) -> Result<(), TryReserveError> {
+        self.plain.try_reserve(count)
     }
 
     /// Put an item behind all others of its rank.
@@ -74,7 +82,11 @@ impl<T> Queue<T> {
 
     /// Take all, in order, each with its rank.
     pub fn take(&mut self) -> Vec<(T, i32)> {
-        let mut all = Vec::with_capacity(self.len());
+        let mut all = Vec::new();
+        // Without memory for the list they stay where they are: nobody begins them at the end of the process.
+        if all.try_reserve_exact(self.len()).is_err() {
+            return all;
+        }
         while let Some(rank) = self.first_rank()
             && let Some(item) = self.pop()
         {

@@ -1,6 +1,6 @@
 //! Jobs by number.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::news::News;
@@ -52,6 +52,16 @@ impl<T> Registry<T> {
     /// The next number. It is used up even when nothing is inserted under it.
     pub fn reserve(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// See to it that so many more find room.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn make_room(&self, count: usize) -> Result<(), TryReserveError> {
+        let mut kept = self.kept.lock();
+        kept.slots.try_reserve(count)?;
+        kept.notes.try_reserve(count)
     }
 
     /// The number that is next.

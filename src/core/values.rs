@@ -41,6 +41,8 @@ pub enum Given<T, W> {
     Full(T),
     /// The job has ended, and here it is back.
     Ended(T),
+    /// There is no memory for it, and here it is back.
+    Short(T),
 }
 
 /// What there was to take.
@@ -82,6 +84,9 @@ impl<T, W> Values<T, W> {
         }
         if bounded && queue.waiting.len() >= self.bound {
             return Given::Full(value);
+        }
+        if queue.waiting.try_reserve(1).is_err() {
+            return Given::Short(value);
         }
         queue.waiting.push_back(value);
         let bell = queue.takers.pop_front();

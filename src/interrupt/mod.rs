@@ -23,6 +23,7 @@ pub(crate) mod names;
 pub(crate) mod pending;
 pub(crate) mod process;
 pub(crate) mod pursuit;
+pub(crate) mod reserve;
 pub(crate) mod sight;
 pub(crate) mod slot;
 pub(crate) mod steps;

@@ -261,7 +261,7 @@ fn tell_of(job: &Bound<'_, Job>, outcome: &Outcome) {
         return;
     };
     match shim::FAILED_RUN.call(py, (exception,)) {
-        Ok(text) => job.get().write(text.to_string().as_bytes()),
+        Ok(text) => (job.get().printed()).write_what_fits(text.to_string().as_bytes()),
         Err(error) => error.write_unraisable(py, None),
     }
 }

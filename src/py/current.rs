@@ -3,15 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Weak};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
+use super::errors;
 use super::house::House;
 use super::job::Job;
 #[cfg(not(Py_3_13))]
 use super::shim;
-use super::text;
 use crate::core::sync::Mutex;
 use crate::interrupt::context::{self, ContextVar};
 use crate::interrupt::names::name;
@@ -159,9 +159,39 @@ pub(crate) fn job_write<'py>(
     let Ok(text) = text.cast::<PyString>() else {
         return Ok(Some(false));
     };
-    // Lone surrogates, which UTF-8 has no bytes for, come as U+FFFD.
-    job.get().write(text::lossy(text).as_bytes());
+    match text.to_str() {
+        Ok(plain) => job.get().write(plain.as_bytes())?,
+        Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(text.py()) => {
+            job.get().write(&without_surrogates(text)?)?;
+        }
+        Err(error) => return Err(error),
+    }
     Ok((!job.get().echo).then_some(true))
+}
+
+/// A text in UTF-8, which has no bytes for lone surrogates: each comes as U+FFFD.
+fn without_surrogates(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    // A surrogate has three bytes there, as what comes in its place, and the first of them tells.
+    const FIRST: u8 = 0xED;
+    const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
+    let py = text.py();
+    let bytes = text
+        .call_method1(
+            name!(py, "encode"),
+            (name!(py, "utf-8"), name!(py, "surrogatepass")),
+        )?
+        .cast_into::<PyBytes>()?;
+    let mut plain = Vec::new();
+    plain
+        .try_reserve_exact(bytes.as_bytes().len())
+        .map_err(|_| errors::no_memory())?;
+    for chunk in bytes.as_bytes().utf8_chunks() {
+        plain.extend_from_slice(chunk.valid().as_bytes());
+        if chunk.invalid().first() == Some(&FIRST) {
+            plain.extend_from_slice(REPLACEMENT);
+        }
+    }
+    Ok(plain)
 }
 
 /// The same for bytes, or anything else with a buffer; the number of bytes, or None where they are to go on.
@@ -181,7 +211,7 @@ pub(crate) fn job_write_bytes<'py>(
     let bytes = view
         .call_method0(name!(data.py(), "tobytes"))?
         .cast_into::<PyBytes>()?;
-    job.get().write(bytes.as_bytes());
+    job.get().write(bytes.as_bytes())?;
     Ok(Some(bytes.as_bytes().len()).filter(|_| !job.get().echo))
 }
 

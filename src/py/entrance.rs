@@ -25,7 +25,7 @@ use crate::core::pool::{Admission, Closed};
 use crate::core::registry::Registry;
 use crate::core::state::State;
 use crate::interrupt::process::Order;
-use crate::interrupt::{collector, context};
+use crate::interrupt::{collector, context, reserve};
 
 /// What `new` was given, in the shape of a job.
 pub(crate) struct Blueprint<'py> {
@@ -38,6 +38,9 @@ pub(crate) struct Blueprint<'py> {
     /// For an external command.
     pub(crate) order: Option<Arc<Order>>,
 }
+
+/// For so many jobs at a time memory is asked for.
+const ROOM: u64 = 1024;
 
 /// Whose the new job is.
 pub(crate) struct Owner<'a> {
@@ -140,8 +143,16 @@ impl Owner<'_> {
             namespaces: blueprint.namespaces,
             order: blueprint.order,
         };
+        let number = self.registry.reserve();
+        if number > 0 && number.is_multiple_of(ROOM) {
+            // Now and then for so many, since a list that cannot grow later ends the process.
+            let room = usize::try_from(2 * ROOM).unwrap_or(usize::MAX);
+            (self.registry.make_room(room))
+                .and_then(|()| self.house.pool.make_room(room))
+                .map_err(|_| errors::no_memory())?;
+        }
         let job = Job::new(
-            self.registry.reserve(),
+            number,
             self.house,
             blueprint.label,
             blueprint.source,
@@ -161,6 +172,9 @@ impl Owner<'_> {
         self.house.check()?;
         if exit::is_ending() {
             return Err(errors::at_the_end());
+        }
+        if reserve::is_low() {
+            return Err(errors::no_memory());
         }
         if self.house.entrance.is_closed() {
             return Err(errors::closed());

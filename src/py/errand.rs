@@ -52,7 +52,8 @@ impl Owner for Errand {
 
     fn wrote(&self, bytes: &[u8]) {
         if let Some(job) = &self.job {
-            job.get().write(bytes);
+            // Nobody could be told that there is no memory for it: the command goes on.
+            job.get().printed().write_what_fits(bytes);
         }
     }
 
@@ -211,9 +212,17 @@ impl Errand {
         };
         let began_at = self.began_at.load(Ordering::Acquire);
         let output = job.output.get();
-        let bytes = output.map_or_else(Vec::new, |o| o.with(|ring| ring.bytes(began_at)));
-        let args = (code, PyBytes::new(py, &bytes)).into_pyobject(py);
-        let args = args.map_err(|error| raised(error, false))?;
+        let bytes = output.map_or_else(|| Ok(Vec::new()), |o| o.with(|ring| ring.bytes(began_at)));
+        let args = bytes
+            .map_err(|_| errors::no_memory())
+            .and_then(|bytes| {
+                PyBytes::new_with(py, bytes.len(), |copy| {
+                    copy.copy_from_slice(&bytes);
+                    Ok(())
+                })
+            })
+            .and_then(|bytes| (code, bytes).into_pyobject(py))
+            .map_err(|error| raised(error, false))?;
         let made =
             call::call(maker.bind(py), &args, None).map_err(|exception| (exception, false))?;
         // An exception that was made and not raised has no traceback through our own code.

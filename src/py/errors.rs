@@ -1,5 +1,6 @@
 //! The exception classes, which are Python's, and the words of our errors.
 
+use pyo3::exceptions::PyMemoryError;
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
@@ -46,6 +47,11 @@ pub(crate) fn cancelled(py: Python<'_>, message: String) -> PyErr {
         Ok(class) => PyErr::from_type(class.clone(), message),
         Err(error) => error,
     }
+}
+
+/// `MemoryError`, as Python itself raises it: without a text, for which there may be no memory either.
+pub(crate) fn no_memory() -> PyErr {
+    PyMemoryError::new_err(())
 }
 
 /// The manager was shut down.

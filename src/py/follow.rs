@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
+use super::errors;
 use super::job::Job;
+use super::job_output::text_of;
 use super::shim;
 use super::wait::{self, Patience};
 use crate::core::output::Followed;
@@ -61,12 +64,14 @@ impl Follow {
         visit.call(&self.job)
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<String>> {
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
         match self.wait(py, None)? {
             Followed::Text(text, next) => {
+                let text = text_of(py, &text)?;
                 *self.position.lock() = next;
                 Ok(Some(text))
             }
+            Followed::Short => Err(errors::no_memory()),
             _ => Ok(None),
         }
     }
@@ -98,15 +103,20 @@ impl Follow {
 
     /// The text that is there and was not read, up to a position of the output (None: all of it); does not block.
     #[pyo3(signature = (until = None))]
-    fn _read(&self, until: Option<u64>) -> String {
+    fn _read<'py>(&self, py: Python<'py>, until: Option<u64>) -> PyResult<Bound<'py, PyString>> {
         let job = self.job.get();
         if !job.house.is_here() {
-            return String::new();
+            return Ok(PyString::new(py, ""));
         }
-        let mut position = self.position.lock();
-        let (text, next) = job.printed().read(*position, until);
-        *position = next;
-        text
+        let read = {
+            let mut position = self.position.lock();
+            let read = job.printed().read(*position, until);
+            if let Ok((_, next)) = &read {
+                *position = *next;
+            }
+            read
+        };
+        text_of(py, &read.map_err(|_| errors::no_memory())?.0)
     }
 
     /// Block until there is text to read, or the job has displayed something beyond those `marks`. False when it has ended and

@@ -15,9 +15,9 @@ use super::options::Options;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::runner::Runner;
-use super::text;
 use super::values::Stream;
 use super::work::{Kind, Label, Work};
+use super::{errors, text};
 use crate::core::bars::Bars;
 use crate::core::census::Entry;
 use crate::core::clock::Tick;
@@ -301,9 +301,9 @@ impl Job {
         result
     }
 
-    /// Append to its output.
-    pub(crate) fn write(&self, bytes: &[u8]) {
-        self.printed().write(bytes);
+    /// Append to its output. `MemoryError`, and nothing done, where there is no memory for it.
+    pub(crate) fn write(&self, bytes: &[u8]) -> PyResult<()> {
+        self.printed().write(bytes).map_err(|_| errors::no_memory())
     }
 
     pub(crate) fn printed(&self) -> &Output {

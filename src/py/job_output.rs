@@ -2,8 +2,9 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyList};
+use pyo3::types::{PyInt, PyList, PyString};
 
+use super::errors;
 use super::follow::Follow;
 use super::job::{Job, keep_first};
 use crate::core::ring::Ring;
@@ -23,6 +24,11 @@ impl Job {
     }
 }
 
+/// A text for Python, of any length: `MemoryError` where there is no memory for it.
+pub(crate) fn text_of<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    PyString::from_bytes(py, text.as_bytes())
+}
+
 #[pymethods]
 impl Job {
     /// What it printed so far: stdout and stderr in the order they came, `logging` and `warnings` among them.
@@ -30,14 +36,22 @@ impl Job {
     /// The newest part is kept, 1 MiB unless the manager was made with another `output_limit`; where the beginning was
     /// dropped, a line at the top says how many bytes.
     #[getter]
-    fn output(&self) -> String {
-        self.read_output(|ring| {
-            let text = ring.read(0, true).0;
-            match ring.dropped() {
-                0 => text,
-                dropped => format!("[{dropped} bytes of older output were dropped]\n{text}"),
-            }
-        })
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        let read = self.read_output(|ring| Some((ring.read(0, true), ring.dropped())));
+        let Some((text, dropped)) = read else {
+            return Ok(PyString::new(py, ""));
+        };
+        let (text, _) = text.map_err(|_| errors::no_memory())?;
+        if dropped == 0 {
+            return text_of(py, &text);
+        }
+        let note = format!("[{dropped} bytes of older output were dropped]\n");
+        let mut all = String::new();
+        all.try_reserve_exact(note.len() + text.len())
+            .map_err(|_| errors::no_memory())?;
+        all.push_str(&note);
+        all.push_str(&text);
+        text_of(py, &all)
     }
 
     /// Bytes of its output that were dropped, since they were more than the manager's `output_limit`.
@@ -83,7 +97,11 @@ impl Job {
 
     /// The last `n` lines of its output. Raises `ValueError` when `n` is negative.
     #[pyo3(signature = (n = None), text_signature = "($self, n=10)")]
-    fn tail(&self, n: Option<&Bound<'_, PyInt>>) -> PyResult<String> {
+    fn tail<'py>(
+        &self,
+        py: Python<'py>,
+        n: Option<&Bound<'_, PyInt>>,
+    ) -> PyResult<Bound<'py, PyString>> {
         let lines = match n {
             None => 10,
             Some(n) if n.lt(0)? => {
@@ -93,7 +111,9 @@ impl Job {
             }
             Some(n) => n.extract().unwrap_or(usize::MAX),
         };
-        Ok(self.read_output(|ring| ring.tail(lines)))
+        let text = self.read_output(|ring| Some(ring.tail(lines)));
+        let text = text.transpose().map_err(|_| errors::no_memory())?;
+        text_of(py, &text.unwrap_or_default())
     }
 
     /// Iterate over its output from the beginning, in pieces of text as they come, until the job has ended.

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::job::Job;
 use super::wait::{self, Patience};
-use super::{current, held, shim};
+use super::{current, errors, held, shim};
 use crate::core::latch::Waiter;
 use crate::core::values::{Given, Taken, Values};
 use crate::interrupt::{call, pending};
@@ -137,6 +137,10 @@ impl Job {
                     "{} has ended, and gives no more values",
                     job.title(py)
                 ))));
+            }
+            Given::Short(back) => {
+                call::release(back.into_bound(py));
+                return Err(Trouble::Error(errors::no_memory()));
             }
             Given::Full(back) if is_stopping => call::release(back.into_bound(py)),
             Given::Full(back) => return Err(Trouble::Full(back.into_bound(py), pokes)),

@@ -14,7 +14,7 @@ use super::results::{Failure, Raised};
 use super::source::Source;
 use crate::core::clock;
 use crate::core::state::State;
-use crate::interrupt::thread;
+use crate::interrupt::{reserve, thread};
 
 impl Group {
     /// Whether it is killed: nothing more may begin.
@@ -36,6 +36,11 @@ impl Group {
 
     /// An item failed. To be said before its exception is in the list of results.
     pub(super) fn has_failed(&self, item: usize, failure: Failure) {
+        if reserve::is_low() {
+            // What is kept of each item that fails for want of memory is more of it.
+            self.fail(failure.raised);
+            return;
+        }
         let before = self.inner.lock().results.errors.insert(item, failure);
         drop(before);
     }
