@@ -10,6 +10,7 @@ mod between;
 mod chain;
 mod compose;
 mod counts;
+mod cpu_clock;
 pub(crate) mod current;
 pub(crate) mod desk;
 mod ending;

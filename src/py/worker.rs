@@ -8,6 +8,7 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
 use super::alarm::{Alarm, Deadline};
+use super::cpu_clock::CpuClock;
 use super::current::{self, Post};
 use super::errors::JobError;
 use super::fault::{self, Place, may_happen};
@@ -27,9 +28,6 @@ use crate::interrupt::{beat, call, context, thread};
 /// How long a worker runs short jobs in a row before it offers the interpreter to others, nanoseconds. By time and not by
 /// count: jobs that are C functions never offer it themselves.
 const TURN: u64 = 1_000_000;
-
-/// How old a reading of the processor clock may be, nanoseconds. The system call costs 0.3 us, as much as a small job.
-const CPU_READING: u64 = 1_000_000;
 
 /// What a worker thread runs: held by `rjobs._threads.WorkerThread`.
 #[pyclass(frozen, module = "rjobs")]
@@ -106,8 +104,7 @@ impl Worker {
             slot: &slot,
             job: &self.job,
             streams_seen: 0,
-            cpu: thread::cpu_time(),
-            cpu_read: clock::now(),
+            cpu: CpuClock::of_this_thread(),
             ran: 0,
             was_struck: false,
         };
@@ -203,9 +200,7 @@ pub(crate) struct Shift<'a> {
     pub(crate) job: &'a Mutex<Option<Py<Job>>>,
     /// When the standard streams were last looked at.
     streams_seen: Tick,
-    /// The processor clock as last read, and when.
-    cpu: u64,
-    cpu_read: Tick,
+    pub(crate) cpu: CpuClock,
     /// How long the last job ran, nanoseconds.
     pub(super) ran: Tick,
     /// A strike was sent at one of its jobs.
@@ -319,9 +314,8 @@ impl Shift<'_> {
             }
         };
         *self.job.lock() = Some(bound.clone().unbind());
-        self.read_cpu(started);
         // While it runs, the record holds the reading at its start.
-        job.record.set_cpu(self.cpu);
+        job.record.set_cpu(self.cpu.at(started));
         self.slot.open(aim);
         if !job.begin(started) {
             self.slot.close(py);
@@ -389,21 +383,9 @@ impl Shift<'_> {
         drop(job);
     }
 
-    /// Read the processor clock, unless it was read a moment ago: then what has passed since is counted as used, which it
-    /// was, as a worker that has work does not wait.
-    pub(crate) fn read_cpu(&mut self, now: Tick) -> u64 {
-        let since = now.saturating_sub(self.cpu_read);
-        if since > CPU_READING {
-            (self.cpu, self.cpu_read) = (thread::cpu_time(), now);
-        } else {
-            (self.cpu, self.cpu_read) = (self.cpu + since, self.cpu_read + since);
-        }
-        self.cpu
-    }
-
     fn note_cpu(&mut self, job: &Job, ended: Tick) {
         let at_start = job.record.cpu();
-        self.read_cpu(ended);
-        job.record.set_cpu(self.cpu.saturating_sub(at_start));
+        job.record
+            .set_cpu(self.cpu.at(ended).saturating_sub(at_start));
     }
 }
