@@ -56,7 +56,11 @@ for name in ("rjobs", "rjobs._rjobs"):
         print("imported", flush=True)
 """
 
-REFUSED = "rjobs cannot be imported in a subinterpreter"
+# In our words, or in CPython's from 3.12 on, which refuses those with a lock of their own before it comes to us.
+REFUSED = (
+    "refused: rjobs cannot be imported in a subinterpreter",
+    "refused: module rjobs._rjobs does not support loading in subinterpreters",
+)
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -93,7 +97,7 @@ print("works")
     assert len(said) == 5
     assert all(line.startswith("refused: ") for line in said[:-1]), said
     # A second time the package is half there, and either says so.
-    assert said[0].startswith(f"refused: {REFUSED}"), said
+    assert said[0].startswith(REFUSED), said
     assert said[-1] == "works"
 
 

@@ -22,7 +22,7 @@ class Watch:
         if event == "call":
             stack.append(code)
             self.seen.add((code.co_name, code.co_filename.rpartition("/")[2]))
-        elif event == "return" and (stack or code.co_name != "<module>"):
+        elif event == "return" and code is not Watch.monitor.__code__ and (stack or code.co_name != "<module>"):
             if stack and stack[-1] is code:
                 stack.pop()
             else:
