@@ -30,6 +30,8 @@ struct Crew<T> {
     calls: usize,
     /// Called or just started, and not yet at their first `pop`: they will take a job soon.
     rising: usize,
+    /// Found nothing and on their way to `park`, where they look once more.
+    resting: usize,
     /// In a job that cannot be ended: as many more may be there in their place.
     stuck: usize,
     closed: bool,
@@ -66,6 +68,7 @@ impl<T> Pool<T> {
             parked: 0,
             calls: 0,
             rising: 0,
+            resting: 0,
             stuck: 0,
             closed: false,
         };
@@ -129,7 +132,8 @@ impl<T> Pool<T> {
 
     fn admit(&self, crew: &mut Crew<T>) -> Admission {
         let most = self.max_workers.saturating_add(crew.stuck);
-        if crew.queue.len() > crew.parked + crew.rising && crew.workers < most {
+        let free = crew.parked + crew.rising + crew.resting;
+        if crew.queue.len() > free && crew.workers < most {
             crew.workers += 1;
             crew.rising += 1;
             return Admission::NeedsWorker;
@@ -191,23 +195,39 @@ impl<T> Pool<T> {
 
     /// The next piece of work, without blocking. `arriving`: the worker was started or came from `park` since its last call.
     pub fn pop(&self, arriving: bool) -> Option<T> {
+        self.pop_from(&mut self.crew.lock(), arriving)
+    }
+
+    /// The same for a worker that calls `park` next when there is none. It counts as free from here on: who comes before it is
+    /// parked starts no other one.
+    pub fn pop_or_rest(&self, arriving: bool) -> Option<T> {
         let mut crew = self.crew.lock();
-        if arriving {
-            crew.rising -= 1;
-        }
-        if self.is_one_too_many(&crew) {
-            return None;
-        }
-        let item = crew.queue.pop();
-        if !crew.queue.is_empty() {
-            self.call_one(&mut crew);
+        let item = self.pop_from(&mut crew, arriving);
+        if item.is_none() {
+            crew.resting += 1;
         }
         item
     }
 
-    /// Block until there is work, the pool closes, or the idle time is over. Call it detached from the interpreter.
+    fn pop_from(&self, crew: &mut Crew<T>, arriving: bool) -> Option<T> {
+        if arriving {
+            crew.rising -= 1;
+        }
+        if self.is_one_too_many(crew) {
+            return None;
+        }
+        let item = crew.queue.pop();
+        if !crew.queue.is_empty() {
+            self.call_one(crew);
+        }
+        item
+    }
+
+    /// Block until there is work, the pool closes, or the idle time is over. Call it detached from the interpreter, after
+    /// `pop_or_rest`.
     pub fn park(&self) -> Wake {
         let mut crew = self.crew.lock();
+        crew.resting -= 1;
         if self.is_one_too_many(&crew) {
             self.leave(&mut crew);
             if !crew.queue.is_empty() {

@@ -22,6 +22,12 @@ impl Worker {
         }
         self.house.pool.one_goes()
     }
+
+    /// The interpreter has begun to end. Who waits for the workers until then does not wait for this one.
+    pub(super) fn stay_out(&self, py: Python<'_>) -> ! {
+        self.house.pool.stay_away();
+        exit::stay_out(py)
+    }
 }
 
 impl Shift<'_> {

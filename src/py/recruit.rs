@@ -155,3 +155,12 @@ impl Drop for Roomy<'_> {
         }
     }
 }
+
+#[pymethods]
+impl Worker {
+    /// Whose jobs it runs: the number that the manager has, too.
+    #[getter(_house)]
+    fn house_serial(&self) -> u64 {
+        self.house.serial
+    }
+}

@@ -61,26 +61,12 @@ impl Worker {
     }
 }
 
-impl Worker {
-    /// The interpreter has begun to end. Who waits for the workers until then does not wait for this one.
-    fn stay_out(&self, py: Python<'_>) -> ! {
-        self.house.pool.stay_away();
-        exit::stay_out(py)
-    }
-}
-
 #[pymethods]
 impl Worker {
     /// The job that the thread runs now, or None.
     #[getter]
     fn job(&self, py: Python<'_>) -> Option<Py<Job>> {
         self.job.lock().as_ref().map(|job| job.clone_ref(py))
-    }
-
-    /// Whose jobs it runs: the number that the manager has, too.
-    #[getter(_house)]
-    fn house_serial(&self) -> u64 {
-        self.house.serial
     }
 
     /// Run jobs until the pool lets this worker go. To be called once, on a thread of its own.
@@ -158,7 +144,7 @@ impl Worker {
             self.house.pool.stay_away();
             return false;
         }
-        if let Some(job) = self.house.pool.pop(std::mem::take(arriving)) {
+        if let Some(job) = self.house.pool.pop_or_rest(std::mem::take(arriving)) {
             let job = job.into_bound(py);
             let ended = shift.run(&job);
             call::release(job);

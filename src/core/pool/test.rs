@@ -10,7 +10,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn work(pool: &Pool<usize>, mut each: impl FnMut(usize)) {
     let mut arriving = true;
     loop {
-        match pool.pop(arriving) {
+        match pool.pop_or_rest(arriving) {
             Some(item) => {
                 arriving = false;
                 each(item);
@@ -39,6 +39,20 @@ fn a_rising_worker_counts_as_free() {
     assert_eq!(pool.pop(true), Some(1));
     // It is busy now, so the next job needs another one.
     assert_eq!(pool.push(2, 0).unwrap(), Admission::NeedsWorker);
+}
+
+#[test]
+fn a_worker_on_its_way_to_rest_counts_as_free_and_finds_what_came() {
+    let pool = Pool::new(8, LONG);
+    assert_eq!(pool.push(1, 0).unwrap(), Admission::NeedsWorker);
+    assert_eq!(pool.pop_or_rest(true), Some(1));
+    assert_eq!(pool.pop_or_rest(false), None);
+    assert_eq!(pool.push(2, 0).unwrap(), Admission::Queued);
+    // One is enough for one.
+    assert_eq!(pool.push(3, 0).unwrap(), Admission::NeedsWorker);
+    assert_eq!(pool.park(), Wake::Work);
+    assert_eq!(pool.pop_or_rest(true), Some(2));
+    assert_eq!(pool.push(4, 0).unwrap(), Admission::NeedsWorker);
 }
 
 #[test]
@@ -144,7 +158,7 @@ fn workers_that_go_are_replaced_while_there_is_work() {
                 scope.spawn(move || {
                     let mut arriving = true;
                     loop {
-                        let Some(_item) = pool.pop(std::mem::take(&mut arriving)) else {
+                        let Some(_item) = pool.pop_or_rest(std::mem::take(&mut arriving)) else {
                             match pool.park() {
                                 Wake::Work => arriving = true,
                                 Wake::Leave => return,
