@@ -166,7 +166,9 @@ mod test {
 
     #[test]
     fn blocks_do_not_overlap_and_all_of_it_comes_back() {
-        let reserve = Box::new(Reserve::new());
+        // Larger than the stack of a test.
+        static RESERVE: Reserve = Reserve::new();
+        let reserve = &RESERVE;
         for _ in 0..3 {
             let layout = Layout::from_size_align(100, 8).unwrap();
             let mut blocks = Vec::new();

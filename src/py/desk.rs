@@ -46,6 +46,10 @@ struct Clerks {
     all: usize,
     /// Those in callbacks, which are anybody's code and may wait for anything: another command, for one.
     away: usize,
+    /// Tasks that were sent and that no clerk has taken.
+    waiting: usize,
+    /// They go as soon as nothing waits; until the next command is handed over.
+    may_go: bool,
 }
 
 #[derive(Debug)]
@@ -53,8 +57,8 @@ enum Task {
     End(Arc<Errand>, Ending, Tick),
     /// A job that nobody here needs any more.
     Drop(Py<Job>),
-    /// A clerk may go, if there is nothing to do.
-    Leave,
+    /// A clerk looks whether it may go.
+    Look,
 }
 
 /// One for each process of a chain of forks.
@@ -96,6 +100,7 @@ impl Desk {
     pub(super) fn note(&self, job: &Bound<'_, Job>) {
         let before = (self.errands.lock()).insert(job.as_ptr() as usize, job.clone().unbind());
         drop(before);
+        self.clerks.lock().may_go = false;
     }
 
     pub(super) fn forget(&'static self, job: &Py<Job>) {
@@ -116,6 +121,8 @@ impl Desk {
     }
 
     fn send(&'static self, task: Task) {
+        // First, so that no clerk goes meanwhile.
+        self.clerks.lock().waiting += 1;
         // Cannot fail: the desk holds the receiver, too.
         let _ = self.tasks.0.send(task);
         self.ensure_clerk();
@@ -142,11 +149,10 @@ impl Desk {
     fn serve(&'static self) {
         self.roll.is_here(native_id());
         current::is_our_thread();
-        while let Ok(task) = self.tasks.1.recv() {
-            if matches!(task, Task::Leave) {
-                if self.may_leave() {
-                    return;
-                }
+        while !self.goes()
+            && let Ok(task) = self.tasks.1.recv()
+        {
+            if !self.takes(&task) {
                 continue;
             }
             let Some(visit) = visits::enter() else {
@@ -163,6 +169,7 @@ impl Desk {
                 while self.is_here()
                     && let Ok(task) = self.tasks.1.try_recv()
                 {
+                    self.takes(&task);
                     fault::contained(py, || self.see_to(py, task));
                 }
             });
@@ -184,18 +191,25 @@ impl Desk {
         self.generation == generations::current()
     }
 
-    /// Whether others are here, so that this clerk may go.
-    /// Whether nothing waits for a clerk, so that this one may go.
-    fn may_leave(&self) -> bool {
-        let mut clerks = self.clerks.lock();
-        // Under the lock: who sends puts it there first, and looks for a clerk under the lock then.
-        let may = self.tasks.1.is_empty();
-        if may {
-            clerks.all -= 1;
-        }
-        may
+    /// Note that a clerk has it; false where there is nothing to do.
+    fn takes(&self, task: &Task) -> bool {
+        let is_real = !matches!(task, Task::Look);
+        self.clerks.lock().waiting -= usize::from(is_real);
+        is_real
     }
 
+    /// Whether the clerks may go and nothing waits for one, so that this one goes. Not one of them is left behind by what another has
+    /// taken: each looks by itself, before it waits.
+    fn goes(&self) -> bool {
+        let mut clerks = self.clerks.lock();
+        let goes = clerks.may_go && clerks.waiting == 0;
+        if goes {
+            clerks.all -= 1;
+        }
+        goes
+    }
+
+    /// Whether others are here, so that this clerk may go.
     fn leaves(&self) -> bool {
         let mut clerks = self.clerks.lock();
         let leaves = clerks.all - clerks.away > 1;
@@ -208,8 +222,7 @@ impl Desk {
     fn see_to(&'static self, py: Python<'_>, task: Task) {
         match task {
             Task::Drop(job) => drop(job.into_bound(py)),
-            // There was something to do.
-            Task::Leave => {}
+            Task::Look => {}
             Task::End(errand, ending, at) => {
                 let job = errand.job(py);
                 let has_callbacks = {
@@ -260,7 +273,9 @@ pub(crate) fn end_all(py: Python<'_>, is_meant: impl Fn(&Bound<'_, Job>) -> bool
 /// Nothing will be told any more: what was to be is dropped. At the end of the interpreter, when no clerk comes in any more.
 pub(crate) fn let_go_of_all() {
     let Some(desk) = known() else { return };
-    let tasks: Vec<_> = desk.tasks.1.try_iter().collect();
+    let tasks: Vec<_> = (desk.tasks.1.try_iter())
+        .filter(|task| desk.takes(task))
+        .collect();
     let errands = std::mem::take(&mut *desk.errands.lock());
     drop((tasks, errands));
 }
@@ -279,12 +294,13 @@ pub(crate) fn let_go() -> bool {
         return false;
     }
     let clerks = {
-        let clerks = desk.clerks.lock();
-        clerks.all - clerks.away
+        let mut clerks = desk.clerks.lock();
+        clerks.may_go = true;
+        clerks.all
     };
     for _ in 0..clerks {
-        // Cannot fail: the desk holds the receiver, too.
-        let _ = desk.tasks.0.send(Task::Leave);
+        // Wakes those that wait. Cannot fail: the desk holds the receiver, too.
+        let _ = desk.tasks.0.send(Task::Look);
     }
     true
 }
