@@ -8,8 +8,10 @@ import textwrap
 import pytest
 
 FRAME = """
-import asyncio, os, signal, sys, threading, time
+import asyncio, logging, os, signal, sys, threading, time
 import rjobs
+# In developer mode it tells how long a step took, which on a busy machine may be any time.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 def say(*words):
     # Not print: in a job that is the job's output.
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())

@@ -66,7 +66,9 @@ def test_remove_takes_a_job_as_well(manager):
 def test_remove_takes_several_and_leaves_what_has_not_ended(manager, go, caplog):
     for function in (int, fail, int):
         ended(manager.new(function))
-    running = manager.new(go.wait, 10)
+    begun = threading.Event()
+    running = manager.new(lambda: (begun.set(), go.wait(10)))
+    assert begun.wait(10)
     manager.remove(0, -1, manager[1], 99, 0)
     assert list(manager) == [manager[2], running]
     assert "Job #3 is still running" in caplog.text

@@ -108,12 +108,13 @@ def test_rjobs_own_python_code_keeps_nothing_per_job(crew):
         burst(manager, 500)
         gc.collect()
         before = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, home, all_frames=True)])
-        burst(manager, 2_000)
+        burst(manager, 6_000)
         gc.collect()
         after = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, home, all_frames=True)])
     finally:
         tracemalloc.stop()
-    grown = [entry for entry in after.compare_to(before, "lineno") if entry.size_diff > 20_000]
+    # Ten bytes a job. A dict of bounded size that is filled and emptied is made anew now and then: that is less.
+    grown = [entry for entry in after.compare_to(before, "lineno") if entry.size_diff > 60_000]
     assert grown == []
 
 

@@ -248,7 +248,7 @@ impl Room {
         };
         if let Some(host) = host {
             // What it may raise is Ctrl-C, and then something may be told.
-            let _ = call_method(host.bind(py), pyo3::intern!(py, "hush"), ());
+            let _ = call_method(host.bind(py), name!(py, "hush"), ());
         }
     }
 
