@@ -111,10 +111,14 @@ def test_a_kill_does_not_reach_the_callbacks(single, go, start):
     assert single.submit(int).get(5) == 0
 
 
-def test_the_worker_goes_on_after_a_kill(single, start):
-    ident = start(spin, on=single).ident
-    single[0].kill()
-    assert single.submit(threading.get_ident).get(5) == ident
+def test_another_worker_goes_on_after_a_kill(single, start):
+    def thread():
+        return threading.current_thread()
+
+    first = single.submit(thread).get(5)
+    job = start(spin, on=single)
+    job.kill()
+    assert single.submit(thread).get(5) is not first
     assert single.workers == 1
 
 

@@ -163,13 +163,20 @@ PROGRAMS = {
         for _ in range(2):
             jobs.submit(gate.wait)
 
+        # The program itself needs a little to go on, too.
+        spare = [bytearray(1 << 20)]
+
         def submit():
-            while True:
-                jobs.submit(pow, 2, 2)
+            try:
+                while True:
+                    jobs.submit(pow, 2, 2)
+            except MemoryError:
+                spare.clear()
+                lift()
+                raise
 
         limit(30 << 20)
         failed = outcome(submit)
-        lift()
         print(failed)
         gate.set()
         jobs.wait()
