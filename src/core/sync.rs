@@ -139,3 +139,18 @@ impl Condvar {
         (guard, is_late || bell.is_rung())
     }
 }
+
+/// What a thread of ours takes from the system: its stack, the standard library's 2 MiB, and what belongs to it, with some to spare.
+const OF_A_THREAD: usize = 3 << 20;
+
+/// An error where the system has no memory for a thread: the standard library, and the C library, end the process when they find
+/// none for what belongs to a thread. To be asked before one is started.
+///
+/// # Errors
+/// There is no memory.
+pub fn has_memory_for_thread() -> std::io::Result<()> {
+    let mut probe = Vec::<u8>::new();
+    probe
+        .try_reserve_exact(OF_A_THREAD)
+        .map_err(|_| std::io::ErrorKind::OutOfMemory.into())
+}

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::roll::Roll;
-use super::sync::{Condvar, Mutex};
+use super::sync::{Condvar, Mutex, has_memory_for_thread};
 
 /// Calls `fire` with each `T` when its time has come, on the timers' own thread.
 pub struct Timers<T> {
@@ -73,10 +73,11 @@ impl<T: Send + 'static> Timers<T> {
         if !due.has_thread {
             let shared = Arc::clone(&self.shared);
             shared.roll.expect();
-            if let Err(error) = thread::Builder::new()
-                .name("rjobs-timers".into())
-                .spawn(move || shared.run())
-            {
+            let started = has_memory_for_thread().and_then(|()| {
+                let thread = thread::Builder::new().name("rjobs-timers".into());
+                thread.spawn(move || shared.run())
+            });
+            if let Err(error) = started {
                 due.by_time.remove(&key);
                 self.shared.roll.did_not_come();
                 return Err(error);

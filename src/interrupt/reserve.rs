@@ -76,9 +76,11 @@ impl Reserve {
 
 static RESERVE: Reserve = Reserve::new();
 
-/// Whether much of the reserve is used, and the system still gives nothing: then nothing is begun that would need more of it.
+/// Whether much of the reserve is used, and the system still gives nothing, or half of it, whatever the system gives this thread:
+/// then nothing is begun that would need more of it.
 pub(crate) fn is_low() -> bool {
-    RESERVE.state.load(Ordering::Relaxed) % ONE > SIZE as u64 / 4 && !gives(LARGEST)
+    let used = RESERVE.state.load(Ordering::Relaxed) % ONE;
+    used > SIZE as u64 / 2 || (used > SIZE as u64 / 4 && !gives(LARGEST))
 }
 
 /// Whether the system gives so many bytes just now.
