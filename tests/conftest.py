@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,6 +13,10 @@ import rjobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and with them the programs that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
