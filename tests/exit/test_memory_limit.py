@@ -208,7 +208,13 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("what", PROGRAMS)
+# PyO3 panics where a small Python object finds no memory, which may come before the reserve is low (seen on 3.15).
+UNSURE = pytest.mark.xfail(
+    strict=False, reason="small objects of Python's that find no memory end in a panic of PyO3's"
+)
+
+
+@pytest.mark.parametrize("what", [pytest.param(what, marks=UNSURE if what == "many jobs" else ()) for what in PROGRAMS])
 def test_what_is_too_large_is_that_jobs_error(run, what):
     code, out = PROGRAMS[what]
     more = 'print(jobs.submit(pow, 2, 3).get(), jobs.new("2 ** 4").get())\nsys.exit(7)\n'
