@@ -10,6 +10,7 @@ pub(crate) mod codes;
 pub(crate) mod collector;
 pub(crate) mod context;
 mod finalizer;
+pub(crate) mod finalizing;
 mod footing;
 pub(crate) mod frame;
 pub(crate) mod frames;

@@ -19,6 +19,7 @@ use super::{desk, shim};
 use crate::core::census::Stake;
 use crate::core::state::State;
 use crate::core::sync::{Condvar, Mutex};
+use crate::interrupt::finalizing::ThreadsStart;
 
 /// How long it waits before it looks at what holds jobs up, and how long at most between two looks.
 const LOOK: Duration = Duration::from_millis(20);
@@ -61,9 +62,11 @@ pub(crate) fn after_fork_in_child() {
 #[pyfunction]
 pub(crate) fn _wait_at_end(py: Python<'_>) -> PyResult<()> {
     let place = Place::here(py)?;
+    let threads_start = ThreadsStart::again(py);
     WAITS.store(true, Ordering::SeqCst);
     let waited = Watch::new(place).wait(py);
     WAITS.store(false, Ordering::SeqCst);
+    drop(threads_start);
     waited
 }
 

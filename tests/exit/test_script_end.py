@@ -8,11 +8,6 @@ import textwrap
 
 import pytest
 
-# Known: where no worker is free, 3.12 lets none be started any more by then, and the job is told to have had no thread.
-pytestmark = pytest.mark.xfail(
-    sys.version_info[:2] == (3, 12), strict=False, reason="CPython 3.12 starts no thread while the end waits"
-)
-
 FRAME = """
 import asyncio, atexit, itertools, os, signal, sys, threading, time
 import rjobs
