@@ -15,6 +15,7 @@ static MEMORY: interrupt::reserve::WithReserve = interrupt::reserve::WithReserve
 #[pymodule(gil_used = false)]
 fn _rjobs(module: &Bound<'_, PyModule>) -> PyResult<()> {
     py::refuse_subinterpreters()?;
+    interrupt::ballast::load();
     module.add_class::<py::as_completed::AsCompleted>()?;
     module.add_class::<py::event_loop::keeper::Keeper>()?;
     module.add_class::<py::event_loop::steps::Steps>()?;

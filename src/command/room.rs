@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::reader::{Entry, LOOK, Reader};
 use super::{Command, Ending, Owner, Wish};
 use crate::core::roll::Roll;
-use crate::core::sync::{Mutex, has_memory_for_thread};
+use crate::core::sync::{Mutex, STACK_SIZE, has_memory_for_thread};
 use crate::interrupt::process::{self, Failure, Order, Watch};
 use crate::interrupt::thread::native_id;
 
@@ -134,7 +134,7 @@ impl Room {
             self.roll.is_here(native_id());
             super::through_panics(LOOK, || all.run());
         };
-        let started = has_memory_for_thread().and_then(|()| thread.spawn(run));
+        let started = has_memory_for_thread(STACK_SIZE).and_then(|()| thread.spawn(run));
         if started.is_err() {
             self.roll.did_not_come();
             let mut inside = self.inside.lock();

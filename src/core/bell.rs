@@ -1,6 +1,7 @@
 //! What wakes one thread, whatever it waits for.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
@@ -16,7 +17,9 @@ pub struct Bell {
 }
 
 thread_local! {
-    static HEARD: RefCell<Option<Arc<Bell>>> = const { RefCell::new(None) };
+    // Without a destructor: `hear` puts back what was there, at last nothing.
+    static HEARD: RefCell<ManuallyDrop<Option<Arc<Bell>>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 impl Bell {
@@ -51,16 +54,17 @@ impl Bell {
         struct Deaf(Option<Arc<Bell>>);
         impl Drop for Deaf {
             fn drop(&mut self) {
-                HEARD.replace(self.0.take());
+                HEARD.replace(ManuallyDrop::new(self.0.take()));
             }
         }
-        let _deaf = Deaf(HEARD.replace(Some(Arc::clone(self))));
+        let before = HEARD.replace(ManuallyDrop::new(Some(Arc::clone(self))));
+        let _deaf = Deaf(ManuallyDrop::into_inner(before));
         wait()
     }
 
     /// The one that the calling thread hears.
     pub(super) fn heard() -> Option<Arc<Self>> {
-        HEARD.with_borrow(Clone::clone)
+        HEARD.with_borrow(|heard| (**heard).clone())
     }
 
     /// Block until it rings, until the deadline (None: no limit), or for no reason. On its thread.

@@ -140,17 +140,20 @@ impl Condvar {
     }
 }
 
-/// What a thread of ours takes from the system: its stack, the standard library's 2 MiB, and what belongs to it, with some to spare.
-const OF_A_THREAD: usize = 3 << 20;
+/// Bytes of the stack of a thread that the standard library starts.
+pub const STACK_SIZE: usize = 2 << 20;
 
-/// An error where the system has no memory for a thread: the standard library, and the C library, end the process when they find
+/// Bytes that a thread needs at its start beside that: a guess, ample.
+const BESIDE_STACK: usize = 1 << 20;
+
+/// An error where the system has no memory for a thread with a stack of so many bytes: the standard library, and the C library, end the process when they find
 /// none for what belongs to a thread. To be asked before one is started.
 ///
 /// # Errors
 /// There is no memory.
-pub fn has_memory_for_thread() -> std::io::Result<()> {
+pub fn has_memory_for_thread(stack: usize) -> std::io::Result<()> {
     let mut probe = Vec::<u8>::new();
     probe
-        .try_reserve_exact(OF_A_THREAD)
+        .try_reserve_exact(stack + BESIDE_STACK)
         .map_err(|_| std::io::ErrorKind::OutOfMemory.into())
 }

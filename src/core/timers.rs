@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::roll::Roll;
-use super::sync::{Condvar, Mutex, has_memory_for_thread};
+use super::sync::{Condvar, Mutex, STACK_SIZE, has_memory_for_thread};
 
 /// Calls `fire` with each `T` when its time has come, on the timers' own thread.
 pub struct Timers<T> {
@@ -73,7 +73,7 @@ impl<T: Send + 'static> Timers<T> {
         if !due.has_thread {
             let shared = Arc::clone(&self.shared);
             shared.roll.expect();
-            let started = has_memory_for_thread().and_then(|()| {
+            let started = has_memory_for_thread(STACK_SIZE).and_then(|()| {
                 let thread = thread::Builder::new().name("rjobs-timers".into());
                 thread.spawn(move || shared.run())
             });

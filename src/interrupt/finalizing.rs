@@ -44,22 +44,26 @@ mod field {
     }
 }
 
+#[cfg(not(all(Py_3_12, not(Py_3_13))))]
+mod field {
+    /// There is no need.
+    pub(super) fn change(_before: i32, _after: i32) -> bool {
+        false
+    }
+}
+
 /// While it lives threads may start, also where the interpreter has said that it finalizes.
 pub(crate) struct ThreadsStart(bool);
 
 impl ThreadsStart {
     /// To be kept on the thread that ends the program, attached.
     pub(crate) fn again(_py: pyo3::Python<'_>) -> Self {
-        #[cfg(all(Py_3_12, not(Py_3_13)))]
-        return Self(field::change(1, 0));
-        #[cfg(not(all(Py_3_12, not(Py_3_13))))]
-        return Self(false);
+        Self(field::change(1, 0))
     }
 }
 
 impl Drop for ThreadsStart {
     fn drop(&mut self) {
-        #[cfg(all(Py_3_12, not(Py_3_13)))]
         if self.0 {
             field::change(0, 1);
         }

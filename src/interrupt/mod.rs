@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod ballast;
 pub(crate) mod beat;
 pub(crate) mod call;
 pub(crate) mod codes;

@@ -9,6 +9,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::ballast;
+
 /// Bytes, of address space until they are used. The numbers are arbitrary.
 const SIZE: usize = 1 << 20;
 /// What is larger is refused, so that one list that grows cannot use it up.
@@ -76,15 +78,23 @@ impl Reserve {
 
 static RESERVE: Reserve = Reserve::new();
 
-/// Whether much of the reserve is used, and the system still gives nothing, or half of it, whatever the system gives this thread:
-/// then nothing is begun that would need more of it.
+/// Whether much of the reserve is used, and the system still gives nothing, or half of it, whatever the system gives this thread,
+/// or the ballast is overboard and cannot be had again: then nothing is begun that would need more.
 pub(crate) fn is_low() -> bool {
+    if !ballast::hold() {
+        return true;
+    }
     let used = RESERVE.state.load(Ordering::Relaxed) % ONE;
-    used > SIZE as u64 / 2 || (used > SIZE as u64 / 4 && !gives(LARGEST))
+    used > SIZE as u64 / 2 || (used > SIZE as u64 / 4 && is_last())
+}
+
+/// Whether the system has no more than a few bytes for this thread.
+pub(crate) fn is_last() -> bool {
+    !gives(LARGEST)
 }
 
 /// Whether the system gives so many bytes just now.
-pub(crate) fn gives(size: usize) -> bool {
+fn gives(size: usize) -> bool {
     let Ok(layout) = Layout::from_size_align(size.max(1), ALIGN) else {
         return false;
     };
@@ -108,10 +118,15 @@ unsafe impl GlobalAlloc for WithReserve {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's own promise.
         let block = unsafe { System.alloc(layout) };
-        if block.is_null() {
-            return RESERVE.take(layout);
+        if !block.is_null() {
+            return block;
         }
-        block
+        let block = RESERVE.take(layout);
+        if !block.is_null() || !ballast::let_go() {
+            return block;
+        }
+        // SAFETY: the caller's own promise.
+        unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
@@ -120,7 +135,8 @@ unsafe impl GlobalAlloc for WithReserve {
         if !block.is_null() {
             return block;
         }
-        let block = RESERVE.take(layout);
+        // SAFETY: the caller's own promise.
+        let block = unsafe { self.alloc(layout) };
         if !block.is_null() {
             // SAFETY: it has this size.
             unsafe { block.write_bytes(0, layout.size()) };

@@ -19,7 +19,7 @@ use crate::core::clock::Tick;
 use crate::core::generations::{self, Generations};
 use crate::core::roll::{self, Roll};
 use crate::core::state::State;
-use crate::core::sync::{Mutex, has_memory_for_thread};
+use crate::core::sync::{Mutex, STACK_SIZE, has_memory_for_thread};
 use crate::core::visits;
 use crate::interrupt::thread::{is_there, native_id};
 
@@ -139,7 +139,8 @@ impl Desk {
         }
         self.roll.expect();
         let thread = thread::Builder::new().name("rjobs-desk".into());
-        let started = has_memory_for_thread().and_then(|()| thread.spawn(move || self.serve()));
+        let started =
+            has_memory_for_thread(STACK_SIZE).and_then(|()| thread.spawn(move || self.serve()));
         if started.is_err() {
             // The next one who has something to tell tries again.
             self.clerks.lock().all -= 1;

@@ -18,7 +18,7 @@ use super::recruit::{Recruited, recruit};
 use super::shim::{self, Opened};
 use super::wait::{self, Patience};
 use super::work::{Kind, Label, Work};
-use super::{errand, errors, exit, gates, group, held};
+use super::{errand, errors, exit, fault, gates, group, held};
 use crate::core::backlog::Backlog;
 use crate::core::clock;
 use crate::core::pool::{Admission, Closed};
@@ -94,15 +94,14 @@ impl Owner<'_> {
         if let Some(backlog) = &house.backlog {
             make_room(py, house, backlog, &blueprint)?;
         }
-        let job = self
-            .make(py, blueprint, options)
+        let job = fault::or_no_memory(|| self.make(py, blueprint, options))
             .inspect_err(|_| house.backlog.iter().for_each(Backlog::leave))?;
         if let Some((cache, callable)) = call
             && let Some(other) = self.look_up(&job, cache, &callable)?
         {
             return Ok(other);
         }
-        match Self::send_off(&job, more) {
+        match fault::or_no_memory(|| Self::send_off(&job, more)) {
             Ok(None) => Ok(job),
             Ok(Some(interrupt)) => Err(interrupt),
             Err(error) => {

@@ -5,14 +5,14 @@
 //! contained: the next step is taken all the same, and the job has failed.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::exceptions::PyBaseException;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::errors::JobError;
+use super::errors::{self, JobError};
 use super::job::Job;
 
 /// Run `act`; a panic in it is shown as Python shows what cannot be raised, and gives None.
@@ -40,17 +40,37 @@ pub(crate) fn caught<R>(act: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send
     catch_unwind(AssertUnwindSafe(act))
 }
 
-/// The error of a job that failed by a panic of ours.
+/// What `PyO3` panics with where Python has no memory for a small object.
+const NO_OBJECT: &str = "PyObject pointer is null";
+
+/// Run `act`; `MemoryError` where `PyO3` panics for want of memory. Any other panic goes on.
+pub(crate) fn or_no_memory<R>(act: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    caught(act).unwrap_or_else(|panic| {
+        if text_of(&*panic) == NO_OBJECT {
+            return Err(errors::no_memory());
+        }
+        resume_unwind(panic)
+    })
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
+/// The error of a job that failed by a panic of ours; `MemoryError` where it comes of that.
 pub(crate) fn of_panic(
     py: Python<'_>,
     job: Option<&Bound<'_, Job>>,
     panic: &(dyn Any + Send),
 ) -> PyErr {
-    let what = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
+    let what = text_of(panic);
+    if what == NO_OBJECT {
+        return errors::no_memory();
+    }
     let title = job.map_or_else(|| "a job".to_owned(), |job| job.get().title(py));
     JobError::new_err(format!(
         "{title} failed by a fault in rjobs itself (a panic: {what})"

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -85,7 +86,9 @@ type SetFree = VecDeque<(Py<Job>, Py<Job>)>;
 
 thread_local! {
     /// Those of this thread while it is at others.
-    static SET_FREE: RefCell<Option<SetFree>> = const { RefCell::new(None) };
+    // Without a destructor, for which a thread would need memory: it is empty again when `settle` is done.
+    static SET_FREE: RefCell<ManuallyDrop<Option<SetFree>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// `before` has ended: on with those that come after it.
@@ -110,7 +113,8 @@ pub(crate) fn settle(before: &Bound<'_, Job>, dependents: Vec<Py<Job>>) {
     {
         before_ended(dependent.bind(py), before.bind(py));
     }
-    SET_FREE.set(None);
+    let empty = SET_FREE.replace(ManuallyDrop::new(None));
+    drop(ManuallyDrop::into_inner(empty));
 }
 
 fn before_ended(job: &Bound<'_, Job>, before: &Bound<'_, Job>) {

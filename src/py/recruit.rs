@@ -12,17 +12,14 @@ use super::job::Job;
 use super::worker::Worker;
 use super::{log, shim, unraisable};
 use crate::core::pool::Admission;
-use crate::core::sync::Mutex;
-use crate::interrupt::{call, guard, reserve};
+use crate::core::sync::{Mutex, has_memory_for_thread};
+use crate::interrupt::{ballast, call, guard};
 use std::sync::Arc;
 
 /// Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
 /// default recursion limit, 8 MiB do not. It is address space only, until it is used. A little more than 16 MiB, so that it
 /// is told from a size that a program chose itself.
 const STACK_SIZE: usize = 16 * 1024 * 1024 + 64 * 1024;
-
-/// Bytes that a thread needs at its start beside that: a guess, ample.
-const BESIDE_STACK: usize = 1024 * 1024;
 
 /// How many threads are being started, and the program's own stack size for threads, to be set again after the last. Kept
 /// from then on: without the GIL one thread may read our size in the moment before another sets the program's again.
@@ -100,9 +97,10 @@ fn start(py: Python<'_>, worker: &Bound<'_, Worker>) -> PyResult<()> {
 /// Start a thread named "rjobs-" and `name` that calls `runner.run()`. Its name is that of `runner.job` while there is one.
 pub(crate) fn start_thread(py: Python<'_>, runner: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     // The C library ends the process where a new thread finds no memory for its thread-local data.
-    if !reserve::gives(STACK_SIZE + BESIDE_STACK) {
+    if has_memory_for_thread(STACK_SIZE).is_err() {
         return Err(PyRuntimeError::new_err("can't start new thread: no memory"));
     }
+    ballast::hold();
     // On this thread and not on the new one, which the end of the interpreter may unwind wherever it runs Python code.
     guard::install(py);
     shim::open_what_asyncio_brings(py);

@@ -1,9 +1,10 @@
 //! A strike that arrives in a finalizer is not lost there.
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
+use crate::interrupt::ballast::Overboard;
 use crate::interrupt::beat;
-use crate::interrupt::names::name;
 
 /// What `sys.unraisablehook` is from the first worker on. Python calls it for an exception that nobody can catch (in `__del__`,
 /// in a callback of a weak reference); for one that a kill sent to a job it is sent again (at once, or when the job is where it
@@ -15,13 +16,16 @@ use crate::interrupt::names::name;
 #[derive(Debug)]
 pub(crate) struct UnraisableHook {
     before: Py<PyAny>,
+    /// Made before there is an exception: it may be one for want of memory.
+    exc_type: Py<PyString>,
 }
 
 #[pymethods]
 impl UnraisableHook {
     fn __call__<'py>(&self, unraisable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = unraisable.py();
-        let class = unraisable.getattr(name!(py, "exc_type"))?;
+        let _overboard = Overboard::throw();
+        let class = unraisable.getattr(self.exc_type.bind(py))?;
         if beat::was_swallowed(&class) {
             return Ok(py.None().into_bound(py));
         }
@@ -37,5 +41,6 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     let before = before.unbind();
-    sys.setattr("unraisablehook", UnraisableHook { before })
+    let exc_type = PyString::intern(py, "exc_type").unbind();
+    sys.setattr("unraisablehook", UnraisableHook { before, exc_type })
 }

@@ -22,6 +22,7 @@ use crate::core::clock::{self, Tick};
 use crate::core::pool::Wake;
 use crate::core::state::State;
 use crate::core::sync::Mutex;
+use crate::interrupt::ballast::Overboard;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{beat, call, context, thread};
 
@@ -78,10 +79,13 @@ impl Worker {
             self.stay_out(py);
         }
         let mut arriving = true;
+        // The C library ends the process where a thread finds no memory for what belongs to it: that is made now.
+        let overboard = Overboard::throw();
         let settled = fault::contained(py, || {
             may_happen(Place::Worker);
             self.settle(py)
         });
+        drop(overboard);
         let Some(slot) = settled else {
             recruit::never_came(py, &self.house);
             return;
@@ -110,6 +114,8 @@ impl Worker {
 impl Worker {
     /// The thread becomes this worker's.
     fn settle(&self, py: Python<'_>) -> Arc<Slot> {
+        // The standard library's, and with it all that is there for each thread.
+        drop(std::thread::current());
         // It is counted by the pool since before it was started.
         self.house.roll.expect();
         self.house.roll.is_here(thread::native_id());

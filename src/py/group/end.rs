@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
 
@@ -35,8 +36,9 @@ impl Group {
     }
 
     /// An item failed. To be said before its exception is in the list of results.
-    pub(super) fn has_failed(&self, item: usize, failure: Failure) {
-        if reserve::is_low() {
+    pub(super) fn has_failed(&self, py: Python<'_>, item: usize, failure: Failure) {
+        let is_for_memory = (failure.raised.exception.bind(py)).is_instance_of::<PyMemoryError>();
+        if reserve::is_low() || (is_for_memory && reserve::is_last()) {
             // What is kept of each item that fails for want of memory is more of it.
             self.fail(failure.raised);
             return;

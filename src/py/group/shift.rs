@@ -320,13 +320,11 @@ impl Shift<'_> {
         }
         trim(&exception);
         let item = work.batch.items.slice.get_item(at - work.batch.start);
-        group.has_failed(
-            at,
-            Failure {
-                raised: Raised::new(&exception),
-                item: item.map_or_else(|_| py.None(), Bound::unbind),
-            },
-        );
+        let failure = Failure {
+            raised: Raised::new(&exception),
+            item: item.map_or_else(|_| py.None(), Bound::unbind),
+        };
+        group.has_failed(py, at, failure);
         // In the place of a result, so that the numbers of those behind it stay right. Cannot fail but for want of memory.
         if let Err(error) = work.list.append(&exception) {
             group.fail(Raised::new(&error.into_value(py).into_bound(py)));
