@@ -90,18 +90,11 @@ pub(crate) fn above_0(
     value: &Bound<'_, PyAny>,
     none_means: &str,
 ) -> PyResult<Option<Duration>> {
-    if value.is_none() {
-        return Ok(None);
-    }
-    let seconds = number_or_nan(name, WANTED, value)?;
-    if seconds.is_nan() || seconds <= 0.0 {
-        return Err(PyValueError::new_err(format!(
-            "{name} must be more than 0 seconds, or None {none_means}; got {}",
-            shown(value)
-        )));
-    }
+    let time = option(name, value, none_means, "more than 0 seconds", |it| {
+        it > 0.0
+    })?;
     // One that is shorter than the clock counts is the shortest.
-    Ok(span(seconds).map(|time| time.max(Duration::from_nanos(1))))
+    Ok(time.map(|time| time.max(Duration::from_nanos(1))))
 }
 
 /// The same for a time that may be 0.
@@ -110,17 +103,28 @@ pub(crate) fn from_0(
     value: &Bound<'_, PyAny>,
     none_means: &str,
 ) -> PyResult<Option<Duration>> {
+    option(name, value, none_means, "0 seconds or more", |it| it >= 0.0)
+}
+
+fn option(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+    none_means: &str,
+    wanted: &str,
+    may_be: impl Fn(f64) -> bool,
+) -> PyResult<Option<Duration>> {
     if value.is_none() {
         return Ok(None);
     }
     let seconds = number_or_nan(name, WANTED, value)?;
-    if seconds.is_nan() || seconds < 0.0 {
-        return Err(PyValueError::new_err(format!(
-            "{name} must be 0 seconds or more, or None {none_means}; got {}",
-            shown(value)
-        )));
+    // No NaN is.
+    if may_be(seconds) {
+        return Ok(span(seconds));
     }
-    Ok(span(seconds))
+    Err(PyValueError::new_err(format!(
+        "{name} must be {wanted}, or None {none_means}; got {}",
+        shown(value)
+    )))
 }
 
 /// What was given, in an error.

@@ -139,3 +139,25 @@ def pytest_terminal_summary(terminalreporter):
     if _slowest:
         name, seconds = max(_slowest.items(), key=lambda item: item[1])
         terminalreporter.write_line(f"slowest of {len(_slowest)} programs: {seconds:.2f} s ({name})")
+
+
+FRAME = """
+import asyncio, atexit, itertools, os, signal, sys, threading, time
+import rjobs
+def say(*words):
+    # Not print: in a job that is the job's output.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+def save(name, seconds=0.05):
+    time.sleep(seconds)
+    say(name)
+def endless():
+    while True:
+        time.sleep(0.01)
+m = rjobs.JobManager()
+"""
+
+
+@pytest.fixture(scope="session")
+def program():
+    """`program(source)`: one that has a manager `m`, and some things to do for its jobs."""
+    return lambda source: FRAME + textwrap.dedent(source)

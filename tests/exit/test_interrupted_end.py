@@ -10,25 +10,6 @@ import time
 
 import pytest
 
-FRAME = """
-import asyncio, atexit, itertools, os, signal, sys, threading, time
-import rjobs
-def say(*words):
-    # Not print: in a job that is the job's output.
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-def save(name, seconds=0.05):
-    time.sleep(seconds)
-    say(name)
-def endless():
-    while True:
-        time.sleep(0.01)
-m = rjobs.JobManager()
-"""
-
-
-def program(source: str) -> str:
-    return FRAME + textwrap.dedent(source)
-
 
 def interrupted(source: str, *, more: int = 0) -> tuple[int, str, float]:
     """Run a program that says "at the end", interrupt it then, and `more` often again: code, stderr and seconds."""
@@ -86,7 +67,7 @@ BUSY = """
     ],
     ids=["once", "again and again", "swallowing", "command", "coroutine", "map", "after and daemon", "executor"],
 )
-def test_ctrl_c_ends_them_and_says_how_many(slowness, jobs, count, more):
+def test_ctrl_c_ends_them_and_says_how_many(program, slowness, jobs, count, more):
     # Registered before the waiting began, so that the newest hook says that it begins.
     source = program(
         textwrap.dedent(BUSY) + jobs + "\nrjobs._lifecycle.before_waiting(lambda: say('at the end'))\nsys.exit(3)"
@@ -98,7 +79,7 @@ def test_ctrl_c_ends_them_and_says_how_many(slowness, jobs, count, more):
     assert seconds < 2 * slowness + 0.03 * more
 
 
-def test_ctrl_c_ends_the_waiting_for_threads_as_well_as_ever(slowness):
+def test_ctrl_c_ends_the_waiting_for_threads_as_well_as_ever(program, slowness):
     source = """
         rjobs._lifecycle.before_waiting(lambda: say("at the end"))
         m.submit(time.sleep, 1000)
@@ -111,7 +92,7 @@ def test_ctrl_c_ends_the_waiting_for_threads_as_well_as_ever(slowness):
     assert seconds < 2 * slowness
 
 
-def test_a_handler_of_the_program_s_own_has_its_say_and_jobs_go_on(check):
+def test_a_handler_of_the_program_s_own_has_its_say_and_jobs_go_on(program, check):
     source = program("""
         signal.signal(signal.SIGINT, lambda *_: say("heard"))
         rjobs._lifecycle.before_waiting(lambda: say("at the end"))
@@ -122,6 +103,6 @@ def test_a_handler_of_the_program_s_own_has_its_say_and_jobs_go_on(check):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signals here")
-def test_sigterm_ends_it_as_ever(run, check):
+def test_sigterm_ends_it_as_ever(program, run, check):
     source = "m.submit(time.sleep, 1000)\nthreading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()"
     check(run(program(source)), -signal.SIGTERM)

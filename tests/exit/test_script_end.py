@@ -7,26 +7,6 @@ import textwrap
 
 import pytest
 
-FRAME = """
-import asyncio, atexit, itertools, os, signal, sys, threading, time
-import rjobs
-def say(*words):
-    # Not print: in a job that is the job's output.
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-def save(name, seconds=0.05):
-    time.sleep(seconds)
-    say(name)
-def endless():
-    while True:
-        time.sleep(0.01)
-m = rjobs.JobManager()
-"""
-
-
-def program(source: str) -> str:
-    return FRAME + textwrap.dedent(source)
-
-
 # What the jobs are, and what is printed, in any order.
 FINISHED = {
     "plain": ("[m.submit(save, name) for name in 'abcde']", "a b c d e"),
@@ -140,7 +120,7 @@ FINISHED = {
 
 
 @pytest.mark.parametrize("jobs", FINISHED)
-def test_a_script_finishes_its_jobs_and_keeps_its_code(run, check, jobs):
+def test_a_script_finishes_its_jobs_and_keeps_its_code(program, run, check, jobs):
     source, printed = FINISHED[jobs]
     ending = run(program(textwrap.dedent(source) + "\nsys.exit(3)"))
     assert sorted(" ".join(ending.out.splitlines()).split()) == sorted(printed.split()), ending
@@ -152,7 +132,7 @@ def test_a_script_finishes_its_jobs_and_keeps_its_code(run, check, jobs):
     [("", 0, ""), ("sys.exit(3)", 3, ""), ("raise ValueError('mine')", 1, "ValueError: mine")],
     ids=["falls off its end", "sys.exit", "an exception"],
 )
-def test_however_it_is_run_and_ends(run_command, tmp_path, monkeypatch, end):
+def test_however_it_is_run_and_ends(program, run_command, tmp_path, monkeypatch, end):
     end, code, err = end
     source = program(f"[m.submit(save, name) for name in 'abcde']\n{end}")
     (tmp_path / "the_program.py").write_text(source)
@@ -165,7 +145,7 @@ def test_however_it_is_run_and_ends(run_command, tmp_path, monkeypatch, end):
         assert err or not ending.err
 
 
-def test_a_test_run_finishes_them_too(run_command, tmp_path):
+def test_a_test_run_finishes_them_too(program, run_command, tmp_path):
     (tmp_path / "test_it.py").write_text(program("def test_it(): [m.submit(save, name) for name in 'abcde']"))
     ending = run_command("-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", str(tmp_path))
     assert ending.code == 0, ending
@@ -195,7 +175,7 @@ def test_the_child_of_a_process_finishes_its_jobs(run_file, check, method):
     check(run_file(CHILD, method), 0, "done\n")
 
 
-def test_what_said_daemon_is_ended_in_silence(run, check):
+def test_what_said_daemon_is_ended_in_silence(program, run, check):
     source = """
         def work(name):
             try:
@@ -213,7 +193,7 @@ def test_what_said_daemon_is_ended_in_silence(run, check):
     check(ending, 0)
 
 
-def test_a_periodic_job_goes_on_while_others_are_waited_for_and_its_last_run_is_finished(run, check):
+def test_a_periodic_job_goes_on_while_others_are_waited_for_and_its_last_run_is_finished(program, run, check):
     source = """
         runs = []
         def tick():
@@ -227,11 +207,11 @@ def test_a_periodic_job_goes_on_while_others_are_waited_for_and_its_last_run_is_
     check(run(program(source)), 0, "True True True\n")
 
 
-def test_the_last_run_is_the_first_where_that_has_not_begun(run, check):
+def test_the_last_run_is_the_first_where_that_has_not_begun(program, run, check):
     check(run(program("m.every(1000, save, 'once'); m.every(0.01, save, 'long', 0.3)")), 0, "once\nlong\n")
 
 
-def test_a_periodic_job_that_asks_for_it_is_waited_for_until_it_ends(run, check):
+def test_a_periodic_job_that_asks_for_it_is_waited_for_until_it_ends(program, run, check):
     source = """
         runs = itertools.count()
         def tick():
@@ -243,7 +223,7 @@ def test_a_periodic_job_that_asks_for_it_is_waited_for_until_it_ends(run, check)
     check(run(program(source)), 0, "killed 4\n")
 
 
-def test_values_that_nobody_reads_any_more_do_not_keep_it(run, check):
+def test_values_that_nobody_reads_any_more_do_not_keep_it(program, run, check):
     source = """
         def values():
             try:
@@ -259,7 +239,7 @@ def test_values_that_nobody_reads_any_more_do_not_keep_it(run, check):
     check(run(program(source)), 0, "saved\nclosed\n")
 
 
-def test_values_that_another_job_reads_are_all_given(run, check):
+def test_values_that_another_job_reads_are_all_given(program, run, check):
     source = """
         source = m.options(buffersize=2).submit(lambda: (yield from range(100)))
         m.submit(lambda: say(sum(1 for value in source if not time.sleep(0.002))))

@@ -6,29 +6,9 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 import time
 
 import pytest
-
-FRAME = """
-import asyncio, atexit, itertools, os, signal, sys, threading, time
-import rjobs
-def say(*words):
-    # Not print: in a job that is the job's output.
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-def save(name, seconds=0.05):
-    time.sleep(seconds)
-    say(name)
-def endless():
-    while True:
-        time.sleep(0.01)
-m = rjobs.JobManager()
-"""
-
-
-def program(source: str) -> str:
-    return FRAME + textwrap.dedent(source)
 
 
 class TestSession:
@@ -36,13 +16,13 @@ class TestSession:
 
     JOBS = "m.submit(time.sleep, 1000); m.submit(endless); say(m[0].daemon)"
 
-    def test_python_i(self, run, check):
+    def test_python_i(self, program, run, check):
         ending = run(program(self.JOBS), "-i")
         assert ending.out == "True\n"
         assert ending.code == 0
         check(ending, 0, "True\n", err=ending.err)
 
-    def test_a_variable_that_is_set_late_matters_where_there_is_a_terminal(self, run, check):
+    def test_a_variable_that_is_set_late_matters_where_there_is_a_terminal(self, program, run, check):
         check(run(program("os.environ['PYTHONINSPECT'] = 'x'; m.submit(save, 'saved')")), 0, "saved\n")
 
     @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals here")
@@ -87,7 +67,7 @@ class TestSession:
         assert running.returncode == 0
         assert time.monotonic() - began < 3 * slowness
 
-    def test_a_file_that_ipython_runs_is_a_script(self, run_command, tmp_path):
+    def test_a_file_that_ipython_runs_is_a_script(self, program, run_command, tmp_path):
         pytest.importorskip("IPython")
         (tmp_path / "script.py").write_text(program("[m.submit(save, name) for name in 'abc']"))
         ending = run_command("-m", "IPython", str(tmp_path / "script.py"))
