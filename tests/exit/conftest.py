@@ -161,3 +161,31 @@ m = rjobs.JobManager()
 def program():
     """`program(source)`: one that has a manager `m`, and some things to do for its jobs."""
     return lambda source: FRAME + textwrap.dedent(source)
+
+
+FORKS = """
+import asyncio, concurrent.futures.thread, os, signal, subprocess, sys, threading, time
+import rjobs
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+def child(work):
+    # Run `work` in a child; how that ended.
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(15)  # a child that hangs ends with -14
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException as error:
+            say("child:", repr(error))
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+
+@pytest.fixture(scope="session")
+def forking():
+    """`forking(source, more="")`: a program with `child(work)`, which forks."""
+    return lambda source, more="": FORKS + more + textwrap.dedent(source)

@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 import os
-import textwrap
 
 import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
-FRAME = """
-import os, signal, subprocess, sys, threading, time
-import rjobs
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-def child(work):
-    # Run `work` in a child; how that ended.
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(15)  # a child that hangs ends with -14
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException as error:
-            say("child:", repr(error))
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-"""
 
-
-def program(source: str) -> str:
-    return FRAME + textwrap.dedent(source)
-
-
-def test_a_child_makes_its_own_manager_beside_the_ruins_of_the_parent_s(run, check):
+def test_a_child_makes_its_own_manager_beside_the_ruins_of_the_parent_s(forking, run, check):
     # As many workers as make any table of waiting threads grow, and all of them parked at the fork.
     source = """
         def fill(manager):
@@ -52,10 +26,10 @@ def test_a_child_makes_its_own_manager_beside_the_ruins_of_the_parent_s(run, che
             n.shutdown()
         say(*[child(work) for _ in range(4)], fill(m))
     """
-    check(run(program(source)), 0, "0 0 0 0 64\n")
+    check(run(forking(source)), 0, "0 0 0 0 64\n")
 
 
-def test_a_fork_beside_jobs_leaves_them_running_in_the_parent_and_lost_in_the_child(run, check):
+def test_a_fork_beside_jobs_leaves_them_running_in_the_parent_and_lost_in_the_child(forking, run, check):
     source = """
         m = rjobs.JobManager(max_workers=2, daemon=True)
         gate = threading.Event()
@@ -91,7 +65,7 @@ def test_a_fork_beside_jobs_leaves_them_running_in_the_parent_and_lost_in_the_ch
         "JobError True",
         "True",
     ]
-    ending = run(program(source))
+    ending = run(forking(source))
     lines = ending.out.splitlines()
     assert lines[:5] == expected, ending
     assert lines[5].startswith("5 <JobManager [] True None"), ending
@@ -99,7 +73,7 @@ def test_a_fork_beside_jobs_leaves_them_running_in_the_parent_and_lost_in_the_ch
     check(ending, 0)
 
 
-def test_a_child_that_ends_like_a_program_keeps_its_code_and_waits_for_nobody(run, check):
+def test_a_child_that_ends_like_a_program_keeps_its_code_and_waits_for_nobody(forking, run, check):
     source = """
         m = rjobs.JobManager(daemon=True)
         def spin():
@@ -115,10 +89,10 @@ def test_a_child_that_ends_like_a_program_keeps_its_code_and_waits_for_nobody(ru
         say(*codes)
         sys.exit(3)
     """
-    check(run(program(source)), 3, "7 7 7 7\n")
+    check(run(forking(source)), 3, "7 7 7 7\n")
 
 
-def test_a_child_that_drops_the_parent_s_manager_is_unharmed(run, check):
+def test_a_child_that_drops_the_parent_s_manager_is_unharmed(forking, run, check):
     source = """
         m = rjobs.JobManager(8, daemon=True)
         barrier = threading.Barrier(8)
@@ -129,11 +103,11 @@ def test_a_child_that_drops_the_parent_s_manager_is_unharmed(run, check):
             import gc; gc.collect()
         say(*[child(work) for _ in range(20)])
     """
-    check(run(program(source)), 0, " ".join(["0"] * 20) + "\n")
+    check(run(forking(source)), 0, " ".join(["0"] * 20) + "\n")
 
 
 @pytest.mark.parametrize("options", ["", "timeout=60"], ids=["without", "with a timeout"])
-def test_a_child_forked_in_a_job_ends_when_the_job_s_function_ends(run, check, options):
+def test_a_child_forked_in_a_job_ends_when_the_job_s_function_ends(forking, run, check, options):
     source = f"""
         m = rjobs.JobManager(daemon=True)
         def fork(end):
@@ -149,10 +123,10 @@ def test_a_child_forked_in_a_job_ends_when_the_job_s_function_ends(run, check, o
             say(*[job.get(10) for job in jobs])
         say(*sorted({{job.state for job in m}}), m.submit(int).get(5))
     """
-    check(run(program(source)), 0, "0 0 6\n" * 10 + "done 0\n")
+    check(run(forking(source)), 0, "0 0 6\n" * 10 + "done 0\n")
 
 
-def test_a_child_forked_in_a_job_is_no_job(run, check):
+def test_a_child_forked_in_a_job_is_no_job(forking, run, check):
     source = """
         m = rjobs.JobManager(daemon=True)
         def work():
@@ -167,12 +141,12 @@ def test_a_child_forked_in_a_job_is_no_job(run, check):
         say(job.get(20), repr(job.output))
     """
     expected = "None\nprinted by the child\nand by its thread\n42 1\nclosed\n0 ''\n"
-    ending = run(program(source))
+    ending = run(forking(source))
     assert sorted(ending.out.splitlines()) == sorted(expected.splitlines()), ending
     check(ending, 0)
 
 
-def test_forks_in_a_row_have_each_their_own_jobs(run, check):
+def test_forks_in_a_row_have_each_their_own_jobs(forking, run, check):
     source = """
         def nest(depth):
             m = rjobs.JobManager(daemon=True)
@@ -183,10 +157,10 @@ def test_forks_in_a_row_have_each_their_own_jobs(run, check):
             say(depth)
         nest(0)
     """
-    check(run(program(source)), 0, "4\n3\n2\n1\n0\n")
+    check(run(forking(source)), 0, "4\n3\n2\n1\n0\n")
 
 
-def test_subprocess_in_and_beside_jobs_works_and_its_signals_are_not_blocked(run, check):
+def test_subprocess_in_and_beside_jobs_works_and_its_signals_are_not_blocked(forking, run, check):
     source = """
         m = rjobs.JobManager(daemon=True)
         def call():
@@ -197,7 +171,7 @@ def test_subprocess_in_and_beside_jobs_works_and_its_signals_are_not_blocked(run
             return process.wait(10)
         say(*[job.get(20) for job in [m.submit(call), m.submit(stop)]], call())
     """
-    check(run(program(source)), 0, "hello -15 hello\n")
+    check(run(forking(source)), 0, "hello -15 hello\n")
 
 
 PROCESSES = """
@@ -243,7 +217,7 @@ def test_multiprocessing_works_in_and_beside_jobs(run_file, check, method):
 
 @pytest.mark.stress
 @pytest.mark.timeout(600)
-def test_forks_at_every_moment_of_the_pool_s_life_hang_no_child(run, check):
+def test_forks_at_every_moment_of_the_pool_s_life_hang_no_child(forking, run, check):
     # Workers that park, wake, start and leave, and timers that are set and taken back, while main forks.
     source = """
         sys.setswitchinterval(1e-5)
@@ -265,4 +239,4 @@ def test_forks_at_every_moment_of_the_pool_s_life_hang_no_child(run, check):
         for thread in threads: thread.join()
         say(sorted(set(codes)))
     """
-    check(run(program(source)), 0, "[0]\n")
+    check(run(forking(source)), 0, "[0]\n")

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import os
-import textwrap
 
 import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
-FRAME = """
-import asyncio, concurrent.futures.thread, os, signal, sys, threading, time
-import rjobs
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-def child(work):
-    # Run `work` in a child; how that ended.
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(15)  # a child that hangs ends with -14
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException as error:
-            say("child:", repr(error))
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+LIVES = """
 def lives():
     # All kinds of jobs run here, are killed while they wait, and a manager comes to its end.
     n = rjobs.JobManager()
@@ -44,11 +25,7 @@ def lives():
 """
 
 
-def program(source: str) -> str:
-    return FRAME + textwrap.dedent(source)
-
-
-def test_a_child_forked_while_others_make_do_and_kill_lives(run, check):
+def test_a_child_forked_while_others_make_do_and_kill_lives(forking, run, check):
     # Threads of the parent are at the first use of things (each program has one), at kills, and hold locks.
     source = """
         sys.setswitchinterval(1e-5)
@@ -69,10 +46,10 @@ def test_a_child_forked_while_others_make_do_and_kill_lives(run, check):
         say(*sorted(set(codes)))
         m.shutdown()
     """
-    check(run(program(source)), 0, "0\n")
+    check(run(forking(source, LIVES)), 0, "0\n")
 
 
-def test_a_child_forked_on_the_thread_of_the_timers_waits_for_its_jobs(run, check):
+def test_a_child_forked_on_the_thread_of_the_timers_waits_for_its_jobs(forking, run, check):
     # A callback of a job whose time in the queue is over runs there. In the child that is the main thread.
     source = """
         m = rjobs.JobManager(1)
@@ -93,10 +70,10 @@ def test_a_child_forked_on_the_thread_of_the_timers_waits_for_its_jobs(run, chec
         say(*codes)
         gate.set()
     """
-    check(run(program(source)), 0, "done 0\n0\n")
+    check(run(forking(source, LIVES)), 0, "done 0\n0\n")
 
 
-def test_a_child_forked_while_a_thread_is_started_has_threads_of_the_program_s_own_size(run, check):
+def test_a_child_forked_while_a_thread_is_started_has_threads_of_the_program_s_own_size(forking, run, check):
     # Workers have larger stacks: the size is set while one is started, and set back by who starts it.
     source = """
         m = rjobs.JobManager()
@@ -110,10 +87,10 @@ def test_a_child_forked_while_a_thread_is_started_has_threads_of_the_program_s_o
         m.submit(int).get(5)
         say(*codes)
     """
-    check(run(program(source)), 0, "True\n0\n")
+    check(run(forking(source, LIVES)), 0, "True\n0\n")
 
 
-def test_a_child_asks_the_parent_s_jobs_for_nothing_that_it_is_to_do_itself(run, check):
+def test_a_child_asks_the_parent_s_jobs_for_nothing_that_it_is_to_do_itself(forking, run, check):
     pytest.importorskip("fasteners")
     source = """
         import tempfile
@@ -136,4 +113,4 @@ def test_a_child_asks_the_parent_s_jobs_for_nothing_that_it_is_to_do_itself(run,
         gate.set()
         say(at_work.get(5))
     """
-    check(run(program(source)), 0, "None\n8\n0\nNone\n")
+    check(run(forking(source, LIVES)), 0, "None\n8\n0\nNone\n")
