@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import atexit
 import contextlib
+import functools
 import os
 import sys
 import threading
@@ -15,15 +16,13 @@ from rjobs._rjobs import _at_exit, _at_last, _is_ending, _left_at_end, _wait_at_
 # mypy reads it as True.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
 __rjobs_internal__ = True
 
 _installed = False
-# What `threading` keeps of the hook that was registered last.
-_registered: object = None
 _before_waiting: list[Callable[[], object]] = []
 _before_ending: list[Callable[[], object]] = []
 
@@ -42,6 +41,7 @@ def install() -> None:
     _installed = True
     atexit.register(_last)
     _register(_end)
+    _come_first()
 
 
 def before_waiting(hook: Callable[[], object]) -> None:
@@ -55,7 +55,6 @@ def before_ending(hook: Callable[[], object]) -> None:
 
 
 def _register(hook: Callable[[], object]) -> None:
-    global _registered  # noqa: PLW0603
     # threading's hooks run before it joins threads and before anything is finalized; atexit's run after that. The
     # former is private (concurrent.futures uses it), so the latter stands by.
     register = getattr(threading, "_register_atexit", atexit.register)
@@ -64,24 +63,29 @@ def _register(hook: Callable[[], object]) -> None:
     except RuntimeError:
         # "can't register atexit after shutdown": a manager made by code that runs at exit.
         atexit.register(hook)
-        return
-    hooks = getattr(threading, "_threading_atexits", None)
-    _registered = hooks[-1] if hooks else None
 
 
-def stay_first() -> None:
-    """See to it that the hook is called before those of modules that were imported since.
+def _come_first() -> None:
+    """Have `_end` called before all hooks of `threading`, also those of modules that are imported later.
 
-    The newest is called first, and `concurrent.futures` closes all its pools in one, also those that jobs still use.
+    The newest hook is called first, and those of `concurrent.futures` and loky close what jobs still use, or wait for
+    what only the end of the jobs ends. A module may be imported by a job at any moment, so no place in the list of
+    hooks is a safe one. What the interpreter calls at its end is looked up then: it begins with ours.
     """
-    hooks = getattr(threading, "_threading_atexits", None)
-    if not hooks or hooks[-1] is _registered or getattr(threading, "_SHUTTING_DOWN", True):
+    shutdown = getattr(threading, "_shutdown", None)
+    if not callable(shutdown):
         return
-    _register(_end)
+
+    @functools.wraps(shutdown)
+    def end_and_shut_down() -> None:
+        _end()
+        shutdown()
+
+    threading._shutdown = end_and_shut_down  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _end() -> None:
-    """What `threading` calls when the main thread has come to its end."""
+    """What the interpreter calls, by `threading`, when the main thread has come to its end."""
     if _is_ending():
         return
     interrupted: BaseException | None = None
@@ -89,8 +93,7 @@ def _end() -> None:
         try:
             for hook in reversed(_before_waiting):
                 hook()
-            with _still_open():
-                _wait_at_end()
+            _wait_at_end()
         except BaseException as error:  # noqa: BLE001 - Ctrl-C, or what a handler of the program's raises
             interrupted = error
         _signals.hush()
@@ -174,23 +177,6 @@ class _Signals:
 
 
 _signals = _Signals()
-
-
-@contextlib.contextmanager
-def _still_open() -> Iterator[None]:
-    """While jobs go on, modules that they import may register hooks with `threading`, as before; called here then."""
-    hooks = getattr(threading, "_threading_atexits", None)
-    if hooks is None or not getattr(threading, "_SHUTTING_DOWN", False):
-        yield
-        return
-    known = len(hooks)
-    threading._SHUTTING_DOWN = False  # type: ignore[attr-defined]  # noqa: SLF001
-    try:
-        yield
-    finally:
-        threading._SHUTTING_DOWN = True  # type: ignore[attr-defined]  # noqa: SLF001
-        while len(hooks) > known:
-            hooks.pop()()
 
 
 def has_other_threads() -> bool:

@@ -11,7 +11,6 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rjobs._lifecycle import stay_first
 from rjobs._rjobs import _is_there, waits_let_greenlets_run
 
 if TYPE_CHECKING:
@@ -201,7 +200,6 @@ def _eventlet_start() -> Callable[..., object] | None:
 
 def start_worker(worker: Worker | Keeper, serial: str) -> None:
     """Start a thread for ``worker``. Raises RuntimeError when the system gives none."""
-    stay_first()
     # Asked for each time: the patch may come at any moment.
     start = _gevent_start() or _eventlet_start()
     thread: WorkerThread
