@@ -1,6 +1,7 @@
 """`rjobs.Executor` and `rjobs.Pool` in the hands of other libraries."""
 
 import asyncio
+import sys
 import threading
 import time
 
@@ -62,6 +63,13 @@ def test_dask_takes_it_as_its_scheduler():
         assert dask.compute(dask.delayed(sum)([1, 2]), scheduler=executor) == (3,)
 
 
+@pytest.fixture
+def without_eventlet(monkeypatch):
+    """futurist brings eventlet along where that is installed, which then warns at each fork of the process."""
+    monkeypatch.setitem(sys.modules, "eventlet", None)
+
+
+@pytest.mark.usefixtures("without_eventlet")
 def test_futurist_waits_for_its_futures():
     waiters = pytest.importorskip("futurist.waiters")
     with rjobs.Executor(2) as executor:
@@ -73,6 +81,7 @@ def test_futurist_waits_for_its_futures():
         assert waiters.wait_for_all(futures, timeout=10).done == set(futures)
 
 
+@pytest.mark.usefixtures("without_eventlet")
 def test_futurist_rejects_by_the_backlog():
     rejection = pytest.importorskip("futurist.rejection")
     futurist = pytest.importorskip("futurist")
