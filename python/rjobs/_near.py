@@ -85,6 +85,17 @@ def exception_in_callback(job: Job[Any], callback: Callable[[Job[Any]], object],
     logging.getLogger("rjobs.job").error("a done-callback of job %d raised: %r", job.num, callback, exc_info=exception)
 
 
+def call_on_kill(function: Callable[[], object], job: Job[Any]) -> BaseException | None:
+    """Call what an ``on_kill`` block was given; what it raised is logged, by default in the job's output."""
+    try:
+        function()
+    except BaseException as error:
+        log = logging.getLogger("rjobs.job")
+        log.error("what job %d has called on a kill raised: %r", job.num, function, exc_info=error)  # noqa: TRY400
+        return error
+    return None
+
+
 def tidy_thread() -> None:
     """Leave of asyncio what a new thread has: no event loop that runs or is the current one, and no hooks."""
     if sys.get_asyncgen_hooks() != (None, None):

@@ -10,6 +10,7 @@ pub(crate) mod call;
 pub(crate) mod codes;
 pub(crate) mod collector;
 pub(crate) mod context;
+pub(crate) mod cover;
 mod finalizer;
 pub(crate) mod finalizing;
 mod footing;

@@ -9,10 +9,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::beat::{self, Beat};
+use super::cover::Cover;
 use super::footing::Footing;
 use super::frames::Frames;
 use super::left::Left;
 use super::sight::Position;
+use super::steps::Struck;
 use super::storm::Storm;
 use crate::core::bell::Bell;
 use crate::core::sync::Mutex;
@@ -96,6 +98,29 @@ pub(super) struct Aim {
     /// What was sent last, and where the job was then.
     pub(super) sent: Option<Py<PyType>>,
     pub(super) sent_at: Option<Position>,
+    /// Blocks that a kill ends by a function; the innermost is the last.
+    pub(super) covers: Vec<Arc<Cover>>,
+    /// A function that ends calls has been called for the job.
+    pub(super) was_helped: bool,
+    /// The job raised the exception itself.
+    pub(super) itself: bool,
+}
+
+impl Aim {
+    /// Whether strikes wait for functions of covers.
+    pub(super) fn is_covered(&self) -> bool {
+        self.covers.iter().any(|cover| !cover.is_lifted())
+    }
+
+    /// What is left of it when the job is over.
+    pub(super) fn into_struck(self, arrived: bool) -> Struck {
+        Struck {
+            at_all: self.struck,
+            arrived,
+            was_helped: self.was_helped || self.covers.iter().any(|cover| cover.was_called()),
+            class: self.asked.or(self.waiting).or(self.done).or(self.sent),
+        }
+    }
 }
 
 impl Slot {

@@ -13,13 +13,17 @@ use super::slot::Slot;
 /// Code that belongs to all jobs of a loop: half done, it would harm the others.
 const SHARED: [&str; 2] = ["asyncio", "rjobs"];
 
-/// What strikes did in one step.
-#[derive(Debug, Clone, Copy)]
+/// What strikes did to a job, or in one step of a coroutine job.
+#[derive(Debug, Default)]
 pub(crate) struct Struck {
     /// One was sent, or the job raised it itself.
     pub(crate) at_all: bool,
     /// It arrived, as far as that can be told.
     pub(crate) arrived: bool,
+    /// A function that ends calls was called for the job.
+    pub(crate) was_helped: bool,
+    /// What was asked for last.
+    pub(crate) class: Option<Py<PyType>>,
 }
 
 impl Slot {
@@ -31,17 +35,10 @@ impl Slot {
         }
     }
 
-    /// The end of a step that `open` began. As `close`: the very first thing, on the thread itself, attached.
-    pub(crate) fn close_step(&self, py: Python<'_>) -> Struck {
-        let was_sent = self.has_sent();
-        // SAFETY: the caller's own thread.
-        let is_pending = was_sent && unsafe { self.frames.has_pending(py) } == Some(true);
-        // What was swallowed in a finalizer and put off has not arrived.
-        let arrived = was_sent && !is_pending && !self.has_put_off();
-        Struck {
-            at_all: self.close(py),
-            arrived,
-        }
+    /// The job ends itself: the worker raises the exception without our help.
+    pub(crate) fn struck_itself(&self) {
+        let mut aim = self.aim.lock();
+        (aim.struck, aim.itself) = (true, true);
     }
 
     /// The step that runs now, by its number, if it is one of `job`.

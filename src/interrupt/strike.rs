@@ -23,6 +23,7 @@ use super::frame::IMPORT;
 use super::frozen::frozen;
 use super::sight::{Position, Spare};
 use super::slot::{Aim, Obstacle, Slot};
+use super::steps::Struck;
 use super::{landing, pending};
 
 impl Slot {
@@ -36,39 +37,36 @@ impl Slot {
         self.open.store(true, Ordering::Relaxed);
         let mut aim = self.aim.lock();
         aim.job = Some(job);
-        aim.struck = false;
+        (aim.struck, aim.itself, aim.was_helped) = (false, false, false);
     }
 
     /// From here on nobody may be struck. To be called by the worker itself, attached, as the first thing after the job's
     /// call, before any other Python code (a finalizer, a callback) can run.
     ///
-    /// True when a strike had been sent at the job.
-    pub(crate) fn close(&self, py: Python<'_>) -> bool {
-        let (struck, dropped) = {
+    /// What strikes did to the job.
+    pub(crate) fn close(&self, py: Python<'_>) -> Struck {
+        let over = {
             let mut aim = self.aim.lock();
-            aim.job = None;
             aim.held = 0;
-            (
-                std::mem::take(&mut aim.struck),
-                (
-                    aim.waiting.take(),
-                    aim.striker.take(),
-                    aim.asked.take(),
-                    aim.done.take(),
-                    aim.sent.take(),
-                ),
-            )
+            std::mem::take(&mut *aim)
         };
         self.open.store(false, Ordering::Relaxed);
+        let struck = over.struck;
+        let mut arrived = false;
         if struck {
+            // SAFETY: the caller's own thread.
+            let is_pending = unsafe { self.frames.has_pending(py) } == Some(true);
+            // What was swallowed in a finalizer and put off has not arrived; what the job's event loop was asked for and did has.
+            let was_raised = over.sent.is_some() && !is_pending && !self.has_put_off();
+            arrived = over.itself || was_raised || over.done.is_some();
             self.put_off.store(false, Ordering::Relaxed);
             // Nobody sends anything new, since the slot is closed.
             self.take_back(py);
             self.storm.end(py);
         }
         // Last, and outside of the lock: dropping them may run Python code.
-        drop(dropped);
-        if struck {
+        let struck = over.into_struck(arrived);
+        if struck.at_all {
             call::handle_nothing(py);
         }
         struck
@@ -106,7 +104,8 @@ impl Slot {
 
     /// Whether strikes wait.
     pub(crate) fn is_held(&self) -> bool {
-        self.aim.lock().held > 0
+        let aim = self.aim.lock();
+        aim.held > 0 || aim.is_covered()
     }
 
     /// Strikes wait from here on. To be called by the worker itself.
@@ -120,6 +119,11 @@ impl Slot {
             let mut aim = self.aim.lock();
             aim.held = aim.held.saturating_sub(1);
             if aim.held > 0 {
+                return None;
+            }
+            // It goes on to wait, and the functions of the covers are to be called: see `ask_covers`.
+            if aim.is_covered() {
+                self.let_covers_hear(&mut aim);
                 return None;
             }
             let has_striker = aim.striker.is_some();
@@ -231,7 +235,8 @@ impl Slot {
             return false;
         }
         let mut aim = self.aim.lock();
-        if aim.held > 0 || aim.striker.is_some() || aim.job.is_none() || aim.asked.is_none() {
+        let waits = aim.held > 0 || aim.is_covered() || aim.striker.is_some();
+        if waits || aim.job.is_none() || aim.asked.is_none() {
             return false;
         }
         self.put_off.store(false, Ordering::Release);
@@ -245,7 +250,7 @@ impl Slot {
     /// Strike `job`, or put that off if it must not be struck where it is.
     pub(crate) fn strike_or_put_off(&self, exc: &Bound<'_, PyType>, job: u64) {
         frozen(exc.py(), || {
-            if self.may_be_struck(exc.py(), job, Spare::Above) {
+            if self.is_covered(job) || self.may_be_struck(exc.py(), job, Spare::Above) {
                 self.strike(exc, job);
             } else {
                 self.put_off(exc, job);
@@ -261,7 +266,12 @@ impl Slot {
     /// The same, while it stands still.
     fn send_put_off_now(&self, py: Python<'_>, job: u64, spare: Spare) -> Choice {
         let asked = {
-            let aim = self.aim.lock();
+            let mut aim = self.aim.lock();
+            if aim.job == Some(job) && aim.held == 0 && aim.is_covered() {
+                // The job has entered a cover since.
+                self.let_covers_hear(&mut aim);
+                return Choice::Settled;
+            }
             let asked = aim.asked.as_ref().filter(|_| aim.job == Some(job));
             asked.map(|exc| exc.clone_ref(py))
         };
@@ -273,7 +283,7 @@ impl Slot {
         }
         let position = self.position(py);
         let mut aim = self.aim.lock();
-        if aim.held > 0 {
+        if aim.held > 0 || aim.is_covered() {
             return Choice::NotNow;
         }
         let mut done = None;
@@ -302,6 +312,10 @@ impl Slot {
         if aim.job != Some(job) || aim.held > 0 || aim.striker.is_some() {
             return false;
         }
+        if aim.is_covered() {
+            aim.waiting.get_or_insert(sent);
+            return false;
+        }
         let (hit, before) = self.send(&mut aim, sent.bind(py), position);
         drop(aim);
         drop(before);
@@ -312,11 +326,6 @@ impl Slot {
     pub(crate) fn is_struck(&self, job: u64) -> bool {
         let aim = self.aim.lock();
         aim.struck && aim.job == Some(job)
-    }
-
-    /// The job ends itself: the worker raises the exception without our help.
-    pub(crate) fn struck_itself(&self) {
-        self.aim.lock().struck = true;
     }
 
     /// The job that runs here now.
@@ -331,7 +340,7 @@ impl Slot {
         if aim.job != Some(job) {
             return false;
         }
-        if aim.held > 0 || aim.striker.is_some() {
+        if aim.held > 0 || aim.is_covered() || aim.striker.is_some() {
             let before = aim.waiting.replace(exc.clone().unbind());
             aim.struck = true;
             drop(aim);

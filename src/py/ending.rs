@@ -12,6 +12,7 @@ use super::{generators, held, shim};
 use crate::core::state::State;
 use crate::interrupt::call;
 use crate::interrupt::names::name;
+use crate::interrupt::steps::Struck;
 
 /// Close a coroutine: one that never began is not to be warned about, and one that ended does not mind.
 pub(crate) fn close(coroutine: &Bound<'_, PyAny>) {
@@ -73,7 +74,7 @@ fn finish_coroutine<'py>(
 pub(crate) fn judge(
     job: &Bound<'_, Job>,
     exception: &Bound<'_, PyBaseException>,
-    struck: bool,
+    struck: &Struck,
 ) -> (State, Outcome) {
     let py = job.py();
     may_happen(Place::Judge);

@@ -20,6 +20,7 @@ use crate::core::ring::Ring;
 use crate::core::state::State;
 use crate::interrupt::call;
 use crate::interrupt::process::{Failure, Order, Status};
+use crate::interrupt::steps::Struck;
 
 /// Who works for a job while its command runs.
 #[derive(Debug)]
@@ -174,7 +175,13 @@ impl Errand {
                 bound.get().record.set_cpu(status.cpu);
                 match self.result(bound, status, wish) {
                     Ok(value) => (State::Done, Outcome::Value(value.unbind())),
-                    Err((exception, is_struck)) => ending::judge(bound, &exception, is_struck),
+                    Err((exception, at_all)) => {
+                        let struck = Struck {
+                            at_all,
+                            ..Struck::default()
+                        };
+                        ending::judge(bound, &exception, &struck)
+                    }
                 }
             }
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{current, kill};
+use super::{current, kill, on_kill};
 use crate::interrupt::slot::Slot;
 use crate::interrupt::{call, pending};
 
@@ -25,6 +25,9 @@ pub(crate) fn held<R>(py: Python<'_>, act: impl FnOnce() -> PyResult<R>) -> PyRe
 /// The end of a hold: what waited is sent, or asked for where the job has an event loop.
 pub(crate) fn let_go(py: Python<'_>, slot: &Arc<Slot>) {
     let asked = slot.let_go(py);
+    if let Some(job) = slot.job() {
+        on_kill::call_due(slot, job);
+    }
     if let (Some(exc), Ok(Some(job))) = (asked, current::job(py)) {
         let job = job.get();
         kill::strike(&job.house, slot, exc.bind(py), job.record.aim());

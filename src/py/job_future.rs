@@ -9,8 +9,8 @@ use super::errors::{self, JobError, JobKilled, JobSkipped};
 use super::event_loop::to_the_loop;
 use super::job::{Job, keep_first};
 use super::outcome::{self, Outcome};
-use super::shim;
 use super::wait::{self, Patience};
+use super::{on_kill, shim};
 use crate::core::latch::{Latch, Waiter};
 use crate::core::state::State;
 
@@ -69,8 +69,10 @@ impl Job {
     ) -> PyResult<bool> {
         Self::strike(me, class)?;
         // On the event loop that it needs for its end, it can have none before this returns.
-        let has_ended =
-            !to_the_loop::would_wait_for_itself(me.get()) && me.get().wait(me.py(), patience)?;
+        let has_ended = !to_the_loop::would_wait_for_itself(me.get())
+            // Nor before a function returns that the kill has called.
+            && !on_kill::helps(me)
+            && me.get().wait(me.py(), patience)?;
         if has_ended {
             me.get().saw_end();
         }

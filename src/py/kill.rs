@@ -15,7 +15,7 @@ use super::job::Job;
 use super::recruit::{Recruited, recruit};
 use super::seconds::Given;
 use super::wait::Patience;
-use super::{current, desk, exit};
+use super::{current, desk, exit, on_kill};
 use crate::command::Wish;
 use crate::core::pool::Admission;
 use crate::core::state::State;
@@ -77,6 +77,7 @@ pub(crate) fn strike(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyTyp
     } else {
         slot.strike_or_put_off(exc, job);
     }
+    on_kill::call_due(slot, job);
     if slot.pursue(job) {
         let mut pursuit = Pursuit::new(slot, job);
         let time = pursuit.begin(py);
@@ -101,13 +102,17 @@ fn pursue(house: &Arc<House>, pursuit: Pursuit, time: Duration) {
 }
 
 pub(crate) fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
+    let (slot, job) = (Arc::clone(pursuit.slot()), pursuit.job());
+    if let Some(exc) = slot.lift_covers(job) {
+        strike(house, &slot, exc.bind(py), job);
+    }
     let next = pursuit.step(py);
+    on_kill::call_due(&slot, job);
     replace_worker(py, house, &mut pursuit, next == Next::Over);
     let time = match next {
         Next::Over => return,
-        Next::In(time) => time,
+        Next::In(time) => slot.help_time_left().map_or(time, |help| time.min(help)),
         Next::Ask => {
-            let (slot, job) = (pursuit.slot(), pursuit.job());
             if let (Some(striker), Some(exc)) = (slot.striker(py, job), slot.last_asked(py)) {
                 slot.put_off(exc.bind(py), job);
                 ask(&striker, exc.bind(py));

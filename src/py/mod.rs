@@ -45,6 +45,7 @@ mod manager_panel;
 pub(crate) mod manager_wait;
 mod misuse;
 pub(crate) mod news;
+mod on_kill;
 pub(crate) mod options;
 pub(crate) mod outcome;
 mod pickling;

@@ -11,6 +11,7 @@ use super::follow::Follow;
 use super::job::Job;
 use super::job_inside::Shield;
 use super::manager::JobManager;
+use super::on_kill::OnKill;
 use super::progress::{Progress, ProgressBar};
 use super::shim;
 use super::values::JobValues;
@@ -118,6 +119,16 @@ impl ProgressBar {
         refused(
             "a progress bar of a job",
             "pickle job.to_dict()['progress']",
+        )
+    }
+}
+
+#[pymethods]
+impl OnKill {
+    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+        refused(
+            "an on_kill block",
+            "make it where it is used, by current_job().on_kill(fn)",
         )
     }
 }

@@ -181,6 +181,7 @@ doors! {
         TRIM = "rjobs._near", "trim";
         TIDY_THREAD = "rjobs._near", "tidy_thread";
         NOTHING = "rjobs._near", "nothing";
+        CALL_ON_KILL = "rjobs._near", "call_on_kill";
         ARE_GONE = "rjobs._lifecycle", "are_gone";
         EXCEPTION_IN_CALLBACK = "rjobs._near", "exception_in_callback";
         IS_MADE_BY = "rjobs._near", "is_made_by";

@@ -24,6 +24,7 @@ use crate::core::state::State;
 use crate::core::sync::Mutex;
 use crate::interrupt::ballast::Overboard;
 use crate::interrupt::slot::Slot;
+use crate::interrupt::steps::Struck;
 use crate::interrupt::{beat, call, context, thread};
 
 /// How long a worker runs short jobs in a row before it offers the interpreter to others, nanoseconds. By time and not by
@@ -202,7 +203,7 @@ pub(crate) struct Shift<'a> {
 /// How a call ended.
 struct Ended {
     result: Result<Py<PyAny>, Py<PyBaseException>>,
-    struck: bool,
+    struck: Struck,
     at: Tick,
 }
 
@@ -271,10 +272,10 @@ impl Shift<'_> {
         }
         self.note_cpu(job, ended.at);
         self.ran = ended.at.saturating_sub(started);
-        self.was_struck |= ended.struck;
+        self.was_struck |= ended.struck.at_all;
         let (state, outcome) = match ended.result {
             Ok(value) => (State::Done, Outcome::Value(value)),
-            Err(exception) => ending::judge(bound, exception.bind(py), ended.struck),
+            Err(exception) => ending::judge(bound, exception.bind(py), &ended.struck),
         };
         work.release(py);
         Job::end_running(bound, state, outcome, ended.at);
@@ -300,7 +301,7 @@ impl Shift<'_> {
                 let result = Err(error.into_value(py));
                 return begun.then(|| Ended {
                     result,
-                    struck: false,
+                    struck: Struck::default(),
                     at: clock::now(),
                 });
             }

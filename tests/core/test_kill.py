@@ -294,7 +294,7 @@ def test_each_kill_hits_again(start):
     assert len(hits) == 3
 
 
-def test_a_job_that_turns_its_kill_into_another_exception_has_failed(start):
+def test_a_job_that_turns_its_kill_into_another_exception_is_killed_and_says_so(start):
     def turning(started, go):
         try:
             spin(started, go)
@@ -303,8 +303,9 @@ def test_a_job_that_turns_its_kill_into_another_exception_has_failed(start):
 
     job = start(turning)
     assert job.kill() is True
-    assert job.state == "failed"
-    assert str(job.exception()) == "cleanup went wrong"
+    assert job.state == "killed"
+    assert type(job.exception()) is rjobs.JobKilled
+    assert str(job.exception().__context__) == "cleanup went wrong"
 
 
 def test_a_kill_reaches_code(manager, go):

@@ -42,6 +42,22 @@ JOBS = {
         on(hold)
         m.submit(lock.acquire)
     """,
+    "in a block that a kill ends by a function": """
+        def blocked():
+            cancelled = threading.Event()
+            with rjobs.current_job().on_kill(cancelled.set):
+                ready()
+                cancelled.wait()
+        on(blocked)
+    """,
+    "in a block whose function hangs": """
+        def blocked():
+            never = threading.Event()
+            with rjobs.current_job().on_kill(never.wait):
+                ready()
+                time.sleep(1000)
+        on(blocked)
+    """,
     "in a finally": """
         def stay():
             try:

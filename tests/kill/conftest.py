@@ -142,6 +142,56 @@ def end(catch, manager) -> Callable[..., rjobs.Job]:
     return end
 
 
+class Query:
+    """A call that ends when it is cancelled, and notes what it was hit by."""
+
+    class Error(Exception):
+        """What a library raises when its call was cancelled."""
+
+    def __init__(self, *, helps: bool = True) -> None:
+        self.helps = helps
+        self.begun = threading.Event()
+        self.cancelled = threading.Event()
+        self.by: list[int] = []
+        self.hit: list[BaseException] = []
+
+    def run(self) -> None:
+        self.begun.set()
+        try:
+            self.cancelled.wait(60)
+        except BaseException as error:
+            self.hit.append(error)
+            raise
+        raise self.Error("cancelled")
+
+    def cancel(self) -> None:
+        self.by.append(threading.get_ident())
+        if self.helps:
+            self.cancelled.set()
+
+
+@pytest.fixture
+def query_type() -> type[Query]:
+    """A call that only its library can end, and what it raises then."""
+    return Query
+
+
+@pytest.fixture
+def started(manager):
+    """`started(query)`: a job that is in the query, in a block that a kill ends by `query.cancel`."""
+
+    def start(query, cancel=None, **options):
+        def work():
+            with rjobs.current_job().on_kill(cancel or query.cancel):
+                query.run()
+
+        job = manager.options(**options).submit(work)
+        assert query.begun.wait(10)
+        return job
+
+    return start
+
+
 @pytest.fixture(autouse=True)
 def quiet(capfd) -> Iterator[None]:
     """Nothing is written to the standard error stream."""

@@ -15,7 +15,10 @@ use pyo3::types::PyType;
 use super::chase::Chase;
 use super::errand::Errand;
 use crate::core::timers::Key;
+use crate::interrupt::cover::Cover;
+use crate::interrupt::slot::Slot;
 use crate::interrupt::steps::Struck;
+use crate::py::on_kill;
 
 /// Asking for the end.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) struct Asks {
     insists: bool,
     /// `shield` blocks that the job is in.
     shields: u32,
+    /// `on_kill` blocks that it is in, the innermost last.
+    covers: Vec<Arc<Cover>>,
     is_chased: bool,
     is_over: bool,
     /// Of `timeout=`, among the timers.
@@ -46,6 +51,7 @@ impl Default for Asks {
             since: Instant::now(),
             insists: false,
             shields: 0,
+            covers: Vec::new(),
             is_chased: false,
             is_over: false,
             deadline: None,
@@ -54,10 +60,26 @@ impl Default for Asks {
 }
 
 impl Asks {
-    /// There is nothing to ask for any more; what was asked for last, to be dropped outside of the lock.
-    pub(super) fn close(&mut self) -> Option<Py<PyType>> {
+    /// There is nothing to ask for any more; what was asked for last, and more, to be dropped outside of the lock.
+    pub(super) fn close(&mut self) -> (Option<Py<PyType>>, Vec<Arc<Cover>>) {
         self.is_over = true;
-        self.class.take()
+        (self.class.take(), std::mem::take(&mut self.covers))
+    }
+
+    fn is_shielded(&self) -> bool {
+        self.shields > 0 || self.covers.iter().any(|cover| !cover.is_lifted())
+    }
+
+    /// Whether an end was asked for that waits for `on_kill` blocks at most.
+    fn waits_for_covers(&self) -> bool {
+        !self.is_over && self.shields == 0 && self.class.is_some() && self.heard != self.made
+    }
+
+    /// The covers whose functions are to be called now, the innermost first.
+    fn due(&self) -> Vec<Arc<Cover>> {
+        let covers = self.covers.iter().rev();
+        let due = covers.filter(|cover| self.waits_for_covers() && cover.ask());
+        due.cloned().collect()
     }
 }
 
@@ -76,6 +98,16 @@ impl Errand {
 
     pub(crate) fn is_struck(&self) -> bool {
         self.struck.load(Ordering::Acquire)
+    }
+
+    /// What asking for its end did to it, for the verdict.
+    pub(crate) fn what_struck(&self, py: Python<'_>) -> Struck {
+        Struck {
+            at_all: self.is_struck(),
+            arrived: self.landed.load(Ordering::Acquire),
+            was_helped: false,
+            class: self.asked(py),
+        }
     }
 
     /// When its time is over.
@@ -99,13 +131,13 @@ impl Errand {
         let class = asks
             .class
             .as_ref()
-            .filter(|_| asks.insists && asks.shields == 0)?;
+            .filter(|_| asks.insists && !asks.is_shielded())?;
         Some(class.clone_ref(py))
     }
 
     /// Ask for its end: its loop cancels it, and from then on the timers see to it that it ends. Does not wait.
     pub(crate) fn ask(me: &Arc<Self>, class: &Bound<'_, PyType>) {
-        let (before, is_first, is_under_way) = {
+        let (before, is_first, is_under_way, due) = {
             let mut asks = me.asks.lock();
             if asks.is_over {
                 return;
@@ -117,10 +149,11 @@ impl Errand {
                 asks.since = Instant::now();
             }
             let is_first = !std::mem::replace(&mut asks.is_chased, true);
-            (before, is_first, is_under_way)
+            (before, is_first, is_under_way, asks.due())
         };
         drop(before);
         me.struck.store(true, Ordering::Release);
+        on_kill::call_all(due);
         // Else the loop is told already, and whoever asks all the time does not put off what is done when it does not listen.
         if !is_under_way {
             me.house.room.post(class.py(), me);
@@ -149,17 +182,21 @@ impl Errand {
                 return;
             }
             // The end of the shield sees to it.
-            if asks.shields > 0 {
+            if asks.is_shielded() {
                 return;
             }
             asks.heard = asks.made;
             asks.since = Instant::now();
         }
+        self.landed.store(true, Ordering::Release);
         self.cancel(py);
     }
 
     /// A step has ended in which strikes did this. `goes_on`: and after which its coroutine waits for something.
-    pub(crate) fn note(&self, struck: Struck, goes_on: bool) {
+    pub(crate) fn note(&self, struck: &Struck, goes_on: bool) {
+        if struck.arrived || struck.was_helped {
+            self.landed.store(true, Ordering::Release);
+        }
         if !struck.at_all {
             return;
         }
@@ -177,7 +214,7 @@ impl Errand {
         let asks = self.asks.lock();
         (!asks.is_over).then_some(View {
             is_heard: asks.heard == asks.made,
-            is_shielded: asks.shields > 0,
+            is_shielded: asks.is_shielded(),
             since: asks.since,
         })
     }
@@ -193,8 +230,9 @@ impl Errand {
     pub(crate) fn enter_shield(&self) {
         let is_first = {
             let mut asks = self.asks.lock();
+            let is_first = !asks.is_shielded();
             asks.shields += 1;
-            asks.shields == 1
+            is_first
         };
         if let Some(slot) = self.slot().filter(|_| is_first) {
             slot.hold();
@@ -203,16 +241,18 @@ impl Errand {
 
     /// The opposite. What waited is sent to the step that this is called in; if that is over before it arrives, the loop hears.
     pub(crate) fn leave_shield(me: &Arc<Self>, py: Python<'_>) {
-        let (is_last, due) = {
+        let (is_last, due, covers) = {
             let mut asks = me.asks.lock();
             asks.shields = asks.shields.saturating_sub(1);
-            let is_last = asks.shields == 0;
+            let is_last = !asks.is_shielded();
+            let covers = asks.due();
             let class = asks
                 .class
                 .as_ref()
                 .filter(|_| is_last && asks.heard != asks.made);
-            (is_last, class.map(|class| class.clone_ref(py)))
+            (is_last, class.map(|class| class.clone_ref(py)), covers)
         };
+        on_kill::call_all(covers);
         let Some(slot) = me.slot().filter(|_| is_last) else {
             return;
         };
@@ -227,7 +267,77 @@ impl Errand {
     }
 
     pub(crate) fn is_shielded(&self) -> bool {
-        self.asks.lock().shields > 0
+        self.asks.lock().is_shielded()
+    }
+
+    /// The job enters an `on_kill` block. In a step of it.
+    pub(crate) fn enter_cover(&self, cover: &Arc<Cover>) {
+        let is_first = {
+            let mut asks = self.asks.lock();
+            let is_first = !asks.is_shielded();
+            asks.covers.push(Arc::clone(cover));
+            is_first
+        };
+        if let Some(slot) = self.slot().filter(|_| is_first) {
+            slot.hold();
+        }
+    }
+
+    /// The opposite: what is to be raised there now, since it waited for that.
+    pub(crate) fn leave_cover(
+        &self,
+        py: Python<'_>,
+        slot: &Slot,
+        cover: &Arc<Cover>,
+    ) -> Option<Py<PyType>> {
+        let (was_last, class) = {
+            let mut asks = self.asks.lock();
+            let place = asks.covers.iter().rposition(|it| Arc::ptr_eq(it, cover))?;
+            asks.covers.remove(place);
+            let was_last = !cover.is_lifted() && !asks.is_shielded();
+            let is_due = asks.waits_for_covers();
+            if is_due {
+                asks.heard = asks.made;
+                asks.since = Instant::now();
+            }
+            let class = asks.class.as_ref().filter(|_| is_due);
+            (was_last, class.map(|class| class.clone_ref(py)))
+        };
+        if class.is_some() || cover.was_called() {
+            self.landed.store(true, Ordering::Release);
+        }
+        if was_last {
+            slot.let_go_of(self.aim);
+        }
+        class
+    }
+
+    /// Let the end through that waits for functions which have not helped in time. True where there was one.
+    pub(crate) fn lift_covers(me: &Arc<Self>, py: Python<'_>) -> bool {
+        {
+            let asks = me.asks.lock();
+            let is_late = |cover: &Arc<Cover>| {
+                !cover.is_lifted() && cover.time_left() == Some(Duration::ZERO)
+            };
+            if !(asks.waits_for_covers() && asks.covers.iter().any(is_late)) {
+                return false;
+            }
+            for cover in &asks.covers {
+                cover.lift();
+            }
+        }
+        if let Some(slot) = me.slot() {
+            slot.let_go_of(me.aim);
+        }
+        me.house.room.post(py, me);
+        true
+    }
+
+    /// When `lift_covers` may have something to do.
+    pub(crate) fn help_time_left(&self) -> Option<Duration> {
+        let asks = self.asks.lock();
+        let covers = asks.covers.iter().filter(|cover| !cover.is_lifted());
+        covers.filter_map(|cover| cover.time_left()).min()
     }
 
     /// Whether an exception is what the job was asked to end with.

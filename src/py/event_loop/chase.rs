@@ -78,6 +78,7 @@ impl Chase {
     /// Look what became of it, and do the next thing; when to look again.
     fn step(&mut self, py: Python<'_>) -> Option<Duration> {
         let errand = &self.errand;
+        Errand::lift_covers(errand, py);
         let view = errand.view().filter(|_| errand.house.is_here())?;
         let Some(slot) = errand.slot() else {
             return Some(self.slow_down());
@@ -93,7 +94,9 @@ impl Chase {
             self.struck = None;
         }
         if view.is_shielded {
-            return Some(self.slow_down());
+            let help = errand.help_time_left();
+            let pause = self.slow_down();
+            return Some(help.map_or(pause, |help| pause.min(help)));
         }
         if view.is_heard {
             if view.since.elapsed() > GRACE {

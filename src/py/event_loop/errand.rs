@@ -25,6 +25,8 @@ pub(crate) struct Errand {
     slot: OnceLock<Arc<Slot>>,
     /// An end was asked for, or the job raised one itself.
     pub(super) struck: AtomicBool,
+    /// And has come to it: it was cancelled, or struck, or a function was called that ends what it waits for.
+    pub(super) landed: AtomicBool,
     /// What runs now is a step of the job's own coroutine, and not of what that started.
     in_main: AtomicBool,
     pub(super) asks: Mutex<Asks>,
@@ -53,6 +55,7 @@ impl Errand {
             aim: job.get().record.aim(),
             slot: OnceLock::new(),
             struck: AtomicBool::new(false),
+            landed: AtomicBool::new(false),
             in_main: AtomicBool::new(false),
             asks: Mutex::new(Asks::default()),
             parts: Mutex::new(Parts {

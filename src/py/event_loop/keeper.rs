@@ -15,6 +15,7 @@ use crate::core::state::State;
 use crate::core::sync::Mutex;
 use crate::interrupt::names::name;
 use crate::interrupt::slot::Slot;
+use crate::interrupt::steps::Struck;
 use crate::interrupt::{beat, thread};
 use crate::py::current::{self, Post};
 use crate::py::fault::{self, Place, may_happen};
@@ -95,7 +96,7 @@ pub(crate) fn fail(job: &Bound<'_, Job>, error: &PyErr) {
     let now = clock::now();
     job.get().begin(now);
     let exception = error.clone_ref(py).into_value(py).into_bound(py);
-    let (state, outcome): (State, Outcome) = ending::judge(job, &exception, false);
+    let (state, outcome): (State, Outcome) = ending::judge(job, &exception, &Struck::default());
     Job::end_running(job, state, outcome, now);
 }
 

@@ -42,7 +42,7 @@ pub(super) fn beside_the_job<'py>(
 }
 
 /// An instance of what a kill asked for, or what came of making one.
-pub(super) fn instance_of<'py>(class: &Bound<'py, PyType>) -> Bound<'py, PyBaseException> {
+pub(crate) fn instance_of<'py>(class: &Bound<'py, PyType>) -> Bound<'py, PyBaseException> {
     let py = class.py();
     let made = call::call(class, &PyTuple::empty(py), None);
     made.and_then(|made| {

@@ -22,7 +22,7 @@ pub(crate) mod chase;
 mod driven;
 pub(crate) mod errand;
 pub(crate) mod keeper;
-mod meaning;
+pub(crate) mod meaning;
 pub(crate) mod room;
 mod run;
 pub(crate) mod steps;

@@ -103,9 +103,9 @@ pub(crate) fn within<'py>(
         leave_the_child();
     }
     // The very next thing, before anything else can run Python code.
-    let struck = slot.close_step(py);
+    let struck = slot.close(py);
     errand.set_in_main(false);
-    errand.note(struck, matches!(sent, Sent::Yielded(_)));
+    errand.note(&struck, matches!(sent, Sent::Yielded(_)));
     let used = room.step_ends(began);
     if let Some(job) = errand.job(py) {
         let record = &job.get().record;
@@ -174,7 +174,7 @@ fn end_job(bound: &Bound<'_, Job>, errand: &Arc<Errand>, finished: Finished) {
     forget_deadline(errand);
     let (state, outcome) = match finished {
         Ok(value) => (State::Done, Outcome::Value(value)),
-        Err(exception) => ending::judge(bound, exception.bind(py), errand.is_struck()),
+        Err(exception) => ending::judge(bound, exception.bind(py), &errand.what_struck(py)),
     };
     clear_up(py, errand);
     // In a context of nobody's: its callbacks are not the job.

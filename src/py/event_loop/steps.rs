@@ -100,7 +100,7 @@ impl Steps {
             }
         });
         sent.unwrap_or_else(|panic| {
-            fault::contained(py, || steps.errand.slot().map(|slot| slot.close_step(py)));
+            fault::contained(py, || steps.errand.slot().map(|slot| slot.close(py)));
             let job = steps.errand.job(py);
             let error = fault::of_panic(py, job.as_ref(), &*panic);
             if !steps.is_main {

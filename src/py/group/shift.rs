@@ -161,7 +161,7 @@ impl Shift<'_> {
         let result = call::call(pull, &args, None);
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);
-        self.was_struck |= struck;
+        self.was_struck |= struck.at_all;
         if !job.house.is_here() {
             std::mem::forget((items, args, iterator));
             return Went::Astray;
@@ -169,7 +169,7 @@ impl Shift<'_> {
         let is_dry = match result {
             Ok(is_dry) => is_dry.is_truthy().unwrap_or(true),
             Err(exception) => {
-                let (state, exception) = job.verdict(&exception, struck);
+                let (state, exception) = job.verdict(&exception, &struck);
                 trim(&exception);
                 if state == State::Failed {
                     group.fail(Raised::new(&exception));
@@ -291,7 +291,7 @@ impl Shift<'_> {
         };
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);
-        self.was_struck |= struck;
+        self.was_struck |= struck.at_all;
         if !job.house.is_here() {
             *went = Went::Astray;
             return false;
@@ -302,7 +302,7 @@ impl Shift<'_> {
         let Err(exception) = result else {
             return false;
         };
-        let (state, exception) = job.verdict(&exception, struck);
+        let (state, exception) = job.verdict(&exception, &struck);
         let at = work.first + work.list.len();
         if state == State::Killed {
             explain_kill(bound, &exception);
