@@ -167,6 +167,34 @@ def test_signals_that_a_job_has_blocked_come_to_the_next(one):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signals to block here")
+def test_a_signal_that_a_short_job_has_blocked_comes_to_the_next(one):
+    # Too short to be asked for what it has left: it is noted as the job blocks it.
+    def blocked(how, signals):
+        return one.submit(signal.pthread_sigmask, how, signals).get(10)
+
+    for _ in range(50):
+        blocked(signal.SIG_BLOCK, (signal.SIGUSR1,))
+        assert signal.SIGUSR1 not in blocked(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signals to block here")
+def test_signals_that_native_code_of_a_job_has_blocked_come_to_the_next(one):
+    # Python is told of nothing: a job that ran long is looked at.
+    ctypes = pytest.importorskip("ctypes")
+    native = ctypes.CDLL(None)
+
+    def blocks():
+        every = ctypes.create_string_buffer(256)
+        native.sigfillset(every)
+        assert native.pthread_sigmask(int(signal.SIG_BLOCK), every, None) == 0
+        time.sleep(0.001)
+
+    before = one.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).get(10)
+    one.submit(blocks).get(10)
+    assert one.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).get(10) == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signals to block here")
 def test_a_job_can_be_killed_that_was_started_where_all_signals_are_blocked():
     # A new thread has the mask of the one that starts it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
