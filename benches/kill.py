@@ -40,6 +40,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import foreign
+
 import rjobs
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     Kinds = Mapping[str, Callable[[], object] | str]
 
 LONG = 1000  # seconds: for ever, as far as this is concerned
-GOALS = {"blocked": 5.0, "bytecode": 30.0, "cleanup": None}  # milliseconds, for the p99
+GOALS = {"blocked": 5.0, "bytecode": 30.0, "cleanup": None, "foreign": 50.0}  # milliseconds, for the p99
 LOOKS = 5  # a millisecond apart, for a thread that counts as blocked
 AT_ONCE = 20  # jobs that clean up beside each other, since each takes its half second
 
@@ -258,14 +260,15 @@ def processes(stack: ExitStack, pool: Any) -> Kinds:
 
 def until_blocked(job: rjobs.Job[Any], *, runs: bool) -> None:
     """Wait until the job's thread is in a system call and stays there; or, where it never blocks, for a while."""
-    before, same = "", 0
+    before, same, began = "", 0, time.monotonic()
     while job.native_id is None:
         time.sleep(0.0005)
     if runs or sys.platform != "linux":
         time.sleep(0.01)
         return
     where = Path(f"/proc/self/task/{job.native_id}/syscall")
-    while same < LOOKS and job.state == "running":
+    # What is at work in the kernel is never seen to wait.
+    while same < LOOKS and job.state == "running" and time.monotonic() < began + 0.2:
         time.sleep(0.001)
         now = where.read_text()
         same = same + 1 if now == before and not now.startswith("running") else 0
@@ -366,8 +369,18 @@ def main() -> None:
         pool = stack.enter_context(multiprocessing.get_context("fork").Pool(1))
         manager = rjobs.JobManager()
         stack.callback(manager.shutdown, wait=False, kill=True)
-        blocked = {**locks(stack, manager), **sockets(stack), **files(stack), **processes(stack, pool)}
-        groups: dict[str, Kinds] = {"blocked": blocked, "bytecode": BYTECODE, "cleanup": CLEANUP}
+        blocked = {
+            **locks(stack, manager),
+            **sockets(stack),
+            **files(stack),
+            **processes(stack, pool),
+        }
+        groups: dict[str, Kinds] = {
+            "blocked": blocked,
+            "bytecode": BYTECODE,
+            "cleanup": CLEANUP,
+            "foreign": foreign.kinds(stack, LONG),
+        }
         for group, kinds in groups.items():
             chosen = {name: call for name, call in kinds.items() if not asked or name.lower().startswith(asked)}
             if chosen:

@@ -35,6 +35,8 @@ pub(crate) struct Beat {
     is_deaf: AtomicBool,
     /// The guarded call whose system call was ended by us.
     ended: AtomicU64,
+    /// A call of the job may have returned early because of us, with a value that means nothing.
+    is_nudged: AtomicBool,
     pub(super) request: Request,
 }
 
@@ -160,7 +162,17 @@ impl Beat {
     pub(super) fn begin(&self) {
         self.current.store(0, Ordering::Release);
         self.waits_for_lock.store(false, Ordering::Release);
+        self.is_nudged.store(false, Ordering::Release);
         self.set_deaf(false);
+    }
+
+    /// Before a signal is sent that may have a call return early.
+    pub(super) fn note_nudge(&self) {
+        self.is_nudged.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_nudged(&self) -> bool {
+        self.is_nudged.load(Ordering::Acquire)
     }
 
     /// The guest got a lock, or was raised an exception in the place of one (0).

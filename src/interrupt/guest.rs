@@ -11,7 +11,7 @@ use pyo3::{PyTypeInfo, ffi};
 use super::beat::Beat;
 use super::call;
 use super::strike::long;
-use super::wake::wake;
+use super::wake::{Looks, wake};
 
 /// How long the waking of a thread that runs no job is tried.
 const WAKING: Duration = Duration::from_millis(100);
@@ -57,8 +57,9 @@ pub(crate) fn strike_thread(exc: &Bound<'_, PyType>, ident: c_ulong) -> bool {
 fn end_call(beat: &'static Beat, entry: u64) {
     let deadline = Instant::now() + WAKING;
     let mut pause = Duration::from_micros(20);
+    let mut looks = Looks::default();
     while beat.current() == entry && Instant::now() < deadline {
-        wake(beat, entry);
+        wake(beat, entry, &mut looks);
         std::thread::sleep(pause);
         pause *= 2;
     }

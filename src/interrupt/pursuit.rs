@@ -3,7 +3,7 @@
 //! | what is seen | what is done |
 //! |---|---|
 //! | the strike was put off | tried again every 2 ms; sent anyway for an import after 2 s, above what is spared after 10 ms at work |
-//! | sent, and the job has not moved | if it waits in a guarded call: that is ended; else wait, ever longer |
+//! | sent, and the job has not moved | if it waits in a guarded call: that is ended; if it is at work there, or waits in foreign code that is known to return for a signal: nudged; else wait, ever longer |
 //! | finalizers have swallowed 16 | put off for 2 ms, then ever longer, up to 64 ms |
 //! | arrived, and the job cleans up | left alone for half a second, then struck again |
 //! | arrived, and an event loop of its own goes on | the same: it passes on what a task has raised |
@@ -23,7 +23,7 @@ use super::frozen::frozen;
 use super::sight::{Fate, Spare};
 use super::slot::{Obstacle, Slot};
 use super::strike::Choice;
-use super::wake::{Wake, is_possible, wake};
+use super::wake::{Looks, Wake, is_possible, wake};
 
 /// How long the event loop of a job has to come to its cancellation before its thread is struck.
 const LOOP_TIME: Duration = Duration::from_millis(20);
@@ -71,6 +71,8 @@ pub(crate) struct Pursuit {
     /// Bursts of swallowed strikes that were seen, and the pause after the last.
     bursts: u32,
     rest: Duration,
+    /// What was seen of the call that it is in.
+    looks: Looks,
     /// How often its event loop was asked once more.
     asked_again: u32,
     /// Another worker was asked for, in the place of this one.
@@ -102,6 +104,7 @@ impl Pursuit {
             struck_again: 0,
             bursts: slot.bursts(),
             rest: AGAIN,
+            looks: Looks::default(),
             asked_again: 0,
             is_replaced: false,
         }
@@ -122,7 +125,7 @@ impl Pursuit {
         }
         let entry = self.slot.beat().current();
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
-            wake(self.slot.beat(), entry);
+            wake(self.slot.beat(), entry, &mut self.looks);
         }
         FIRST
     }
@@ -207,6 +210,7 @@ impl Pursuit {
     }
 
     fn see_anew(&mut self) {
+        self.looks.begin();
         self.since = Instant::now();
         self.used = self.slot.thread().clock.elsewhere();
     }
@@ -221,7 +225,7 @@ impl Pursuit {
     }
 
     fn underway(&mut self, entry: u64) {
-        let woken = wake(self.slot.beat(), entry);
+        let woken = wake(self.slot.beat(), entry, &mut self.looks);
         let obstacle = if woken == Wake::Asked || self.since.elapsed() <= NATIVE {
             Obstacle::None
         } else if entry != 0 || !is_possible() {
@@ -250,7 +254,7 @@ impl Pursuit {
         self.see_anew();
         let entry = self.slot.beat().current();
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
-            wake(self.slot.beat(), entry);
+            wake(self.slot.beat(), entry, &mut self.looks);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -13,6 +14,7 @@ use super::cover::Cover;
 use super::footing::Footing;
 use super::frames::Frames;
 use super::left::Left;
+use super::pending;
 use super::sight::Position;
 use super::steps::Struck;
 use super::storm::Storm;
@@ -213,6 +215,14 @@ impl Slot {
         // SAFETY: the caller's own thread.
         let is_pending = unsafe { self.frames.has_pending(py) };
         is_pending.unwrap_or_else(|| self.sends() != sends)
+    }
+
+    /// What was sent and has not arrived, where a nudge may have had the job's last call return early: its value means nothing. To be
+    /// called by the worker itself, attached, before `close`.
+    pub(crate) fn cut_short<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBaseException>> {
+        // SAFETY: the caller's own thread.
+        let is_due = self.beat.is_nudged() && unsafe { self.frames.has_pending(py) } == Some(true);
+        is_due.then(|| pending::arrive(py)).flatten()
     }
 
     /// Block until the deadline, or until a strike is sent that was not counted in `sends`. Detached.

@@ -6,6 +6,8 @@
 //! on as if nothing had happened: the signal is installed with `SA_RESTART`, so a system call that was not to be ended begins
 //! again by itself.
 //!
+//! Code that is no guarded call, or that is at work, may be sent the signal with nothing to end (`nudge.rs`).
+//!
 //! What the thread waits in is seen before (`/proc/self/task/N/syscall`). Where that cannot be read (no descriptor is free, the
 //! program has given up the right to, a sandbox does not have it), the handler looks at the registers that it has interrupted.
 
@@ -14,6 +16,18 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 mod linux;
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod nudge;
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod owner;
 
 #[cfg(all(
     target_os = "linux",
@@ -49,7 +63,15 @@ mod linux {
         false
     }
 
-    pub(crate) fn wake(_beat: &'static Beat, _entry: u64) -> Wake {
+    /// What was seen at the last look: nothing.
+    #[derive(Debug, Default)]
+    pub(crate) struct Looks;
+
+    impl Looks {
+        pub(crate) fn begin(&mut self) {}
+    }
+
+    pub(crate) fn wake(_beat: &'static Beat, _entry: u64, _looks: &mut Looks) -> Wake {
         Wake::Elsewhere
     }
 
@@ -58,6 +80,17 @@ mod linux {
     pub(crate) fn uninstall() {}
 }
 
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+pub(crate) use linux::Looks;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub(crate) use nudge::Looks;
+
 pub(crate) use linux::{is_possible, let_come, reaches_this_thread, uninstall, wake};
 
 /// What was found, and done.
@@ -65,7 +98,7 @@ pub(crate) use linux::{is_possible, let_come, reaches_this_thread, uninstall, wa
 pub(crate) enum Wake {
     /// The thread waits in a guarded call, which was asked to end.
     Asked,
-    /// It waits in a system call that must not be touched.
+    /// It waits in a system call that must not be ended; it may have been nudged.
     Untouchable,
     /// It is at work, or not in a guarded call, or the last request is not answered yet.
     Elsewhere,

@@ -338,6 +338,10 @@ impl Shift<'_> {
         } else {
             let (callable, args) = (work.callable.bind(py), work.args.bind(py));
             let result = call::call(callable, args, work.kwargs.as_ref().map(|kw| kw.bind(py)));
+            let result = result.and_then(|value| match self.slot.cut_short(py) {
+                Some(kill) => Err(kill),
+                None => Ok(value),
+            });
             let result =
                 result.and_then(|result| ending::finish(bound, callable, result, &mut running));
             figures::run_ends(bound, result)

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use super::registers::Registers;
 use super::results::{Waiting, result_for, result_for_met};
-use super::{Wake, trial};
+use super::{Looks, Wake, trial};
 use crate::core::clock;
 use crate::core::generations::{self, Generations};
 use crate::core::once::Once;
@@ -233,8 +233,8 @@ fn parse(text: &str) -> Option<Waiting> {
 }
 
 /// End the system call that the guarded call `entry` waits in, if the thread still is in that (0: in none). Does not wait for
-/// it: the answer is looked for by the next call.
-pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
+/// it: the answer is looked for by the next call. What cannot be ended may be nudged, depending on what was seen at the last look.
+pub(crate) fn wake(beat: &'static Beat, entry: u64, looks: &mut Looks) -> Wake {
     if !is_possible() {
         return Wake::Elsewhere;
     }
@@ -252,12 +252,22 @@ pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
     }
     if entry == 0 {
         return match state_of(thread) {
-            Some(Some(waiting)) if waiting.number != libc::SYS_futex => Wake::Untouchable,
+            Some(Some(waiting)) if waiting.number != libc::SYS_futex => {
+                if looks.nudges_foreign(&waiting) {
+                    nudge(&mut signal, beat);
+                }
+                Wake::Untouchable
+            }
             _ => Wake::Elsewhere,
         };
     }
     let end = match state_of(thread) {
-        Some(None) => return Wake::Elsewhere,
+        Some(None) => {
+            if looks.nudges_at_work(entry) {
+                nudge(&mut signal, beat);
+            }
+            return Wake::Elsewhere;
+        }
         Some(Some(waiting)) => {
             match result_for(waiting.number, &waiting.arguments, beat.waits_for_lock()) {
                 Some(result) => Some((waiting, result)),
@@ -281,6 +291,18 @@ pub(crate) fn wake(beat: &'static Beat, entry: u64) -> Wake {
         false => Wake::Elsewhere,
         true if was_in_vain => Wake::Untouchable,
         true => Wake::Asked,
+    }
+}
+
+/// Send the signal without a request. By the one waker.
+fn nudge(signal: &mut c_int, beat: &'static Beat) {
+    if let Some(signal) = ours(signal) {
+        // The last one was answered, or its time is over: its call is not ended any more.
+        beat.request
+            .answer
+            .store(Answer::Idle as u32, Ordering::Release);
+        beat.note_nudge();
+        send(signal, beat.thread(), beat);
     }
 }
 
