@@ -37,6 +37,8 @@ DIFFERS = (
     *(f"tests/{folder}" for folder in ("core", "kill", "exit", "composition", "cpython_suite", "ipython_suite")),
     *(f"--ignore=tests/{file}" for file in ("core/test_figures.py", "core/test_house.py", "exit/test_frozen.py")),
 )
+# The kills of most kinds once more, where the interpreter has a compiler of its own: seconds, and not the whole.
+WITH_JIT = tuple(f"tests/kill/test_{name}.py" for name in ("matrix", "matrix_bytecode", "guards"))
 PYTHON_FOLDERS = ("python", "tests", "benches", "examples", "scripts", "docs")
 
 Stage = tuple[str, "Callable[[], None]"]
@@ -98,6 +100,14 @@ def run_pytest(env: envs.Env, name: str, *arguments: str, output: IO[str] | None
         env.run(*command, *again, timeout=PYTEST_SECONDS, output=output)
 
 
+def has_jit(env: envs.Env) -> bool:
+    """Whether the interpreter was built with a JIT that can be turned on."""
+    code = (
+        "import sys; sys.exit(not (hasattr(sys, '_jit') and sys._jit.is_available() and sys.version_info >= (3, 15)))"
+    )
+    return subprocess.run([str(env.python), "-c", code], check=False).returncode == 0
+
+
 def browser(env: envs.Env) -> Iterator[Stage]:
     """The tests in a real JupyterLab in Chromium, on one interpreter."""
 
@@ -128,6 +138,10 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
             # On one interpreter the tests of kernels run with the oldest ipykernel, too.
             oldest.ensure(env.python, env.tag)
         run_pytest(env, env.tag, *(extra or ["-q", *([] if this_only or env.tag in ends else DIFFERS)]), output=output)
+        if has_jit(env) and not extra:
+            print(f"{env.tag}, with its JIT:", file=output, flush=True)
+            # The program is that of the environment's Python; what stands before it is set for it alone.
+            env.run("env", "PYTHON_JIT=1", env.python, "-m", "pytest", "-q", *WITH_JIT, timeout=300, output=output)
 
     if this_only:
         yield f"pytest on {primary.tag}", lambda: test(primary, None)

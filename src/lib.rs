@@ -54,6 +54,7 @@ fn _rjobs(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(py::held::call_held, module)?)?;
     module.add_function(wrap_pyfunction!(py::held::call_undisturbed, module)?)?;
     module.add_function(wrap_pyfunction!(py::kill::_guards, module)?)?;
+    module.add_function(wrap_pyfunction!(py::kill::_guards_aside, module)?)?;
     module.add_function(wrap_pyfunction!(py::kill::_set_guards, module)?)?;
     module.add_function(wrap_pyfunction!(py::kill::kill_thread, module)?)?;
     module.add_function(wrap_pyfunction!(py::kill::set_striker, module)?)?;

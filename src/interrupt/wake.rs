@@ -77,6 +77,8 @@ mod linux {
 
     pub(crate) fn let_come() {}
 
+    pub(crate) fn turn_off() {}
+
     pub(crate) fn uninstall() {}
 }
 
@@ -91,7 +93,7 @@ pub(crate) use linux::Looks;
 ))]
 pub(crate) use nudge::Looks;
 
-pub(crate) use linux::{is_possible, let_come, reaches_this_thread, uninstall, wake};
+pub(crate) use linux::{is_possible, let_come, reaches_this_thread, turn_off, uninstall, wake};
 
 /// What was found, and done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -325,6 +325,13 @@ pub(crate) fn _guards() -> Vec<String> {
     guard::in_force()
 }
 
+/// For `python -m rjobs`: what `RJOBS_GUARDS` says, whether calls can be ended from outside here, and each function that is not
+/// guarded, with the reason.
+#[pyfunction]
+pub(crate) fn _guards_aside() -> (&'static str, bool, Vec<(String, &'static str)>) {
+    (guard::mode().name(), wake::is_possible(), guard::aside())
+}
+
 /// Take all guards out (False), or put them in force again (True). While they are out, a kill
 /// does not reach blocked calls that begin then.
 #[pyfunction]

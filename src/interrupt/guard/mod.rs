@@ -2,14 +2,17 @@
 //!
 //! A guarded call says that it began, calls the original, and says that it ended. When its system call was ended from outside
 //! meanwhile, what the original made of that is thrown away, and the exception of the kill is raised in its place, out of the
-//! call: nothing false is ever returned. In the main thread a guard is a look at two thread-locals.
+//! call: nothing false is ever returned. Each is tried before it is put in force (`proof.rs`). In the main thread a guard is a look at two thread-locals.
 
 mod ask;
 mod kinds;
 mod leaves;
 mod locks;
+mod mode;
 mod others;
 mod places;
+mod proof;
+mod samples;
 mod tables;
 mod trampolines;
 mod who;
@@ -22,8 +25,9 @@ use pyo3::prelude::*;
 use super::beat::Entry;
 use who::Who;
 
+pub(crate) use mode::mode;
 pub(super) use places::{ENTER_GENERATOR, GIVING, SPARED, is_spared_code};
-pub(crate) use tables::{in_force, install, put_in_force, put_in_force_at_import, restore};
+pub(crate) use tables::{aside, in_force, install, put_in_force, put_in_force_at_import, restore};
 
 /// A pointer as CPython's functions take and return it.
 pub(super) type Object = *mut ffi::PyObject;

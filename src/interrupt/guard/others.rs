@@ -292,7 +292,7 @@ unsafe fn time_of_join(arguments: Object) -> Option<Limit> {
 
 /// `FileIO(...)`, which opening a file goes through, and which waits where the file is a FIFO: the one initializer among the
 /// guards.
-type Init = unsafe extern "C-unwind" fn(Object, Object, Object) -> std::ffi::c_int;
+pub(super) type Init = unsafe extern "C-unwind" fn(Object, Object, Object) -> std::ffi::c_int;
 
 static INIT: AtomicPtr<()> = AtomicPtr::new(null_mut());
 

@@ -4,14 +4,17 @@
 //! specialised bytecode included, so putting another C function of the same convention there guards all callers at once.
 //! What does not look as expected is left alone.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::mode::{Mode, mode, read};
+use super::samples::sample;
 use super::trampolines::guard_for;
-use super::{leaves, locks, others, places};
+use super::{leaves, locks, others, places, proof};
 use crate::core::sync::Mutex;
 use crate::interrupt::wake;
 
@@ -57,12 +60,29 @@ unsafe impl Send for Change {}
 
 static CHANGES: Mutex<Vec<Change>> = Mutex::new(Vec::new());
 
+/// What is not guarded that would be, and why; the last word on each.
+static ASIDE: Mutex<BTreeMap<String, &'static str>> = Mutex::new(BTreeMap::new());
+
+/// Which places were tried, and whether calls came there.
+static TRIED: Mutex<BTreeMap<usize, bool>> = Mutex::new(BTreeMap::new());
+
+const NOT_HERE: &str = "this Python does not have it";
+const NOT_LOADED: &str = "its module is not loaded yet: the first job has it loaded and guarded";
+const NOT_BUILT_IN: &str =
+    "it is no built-in function here: somebody has put something in its place";
+const OTHER_NAME: &str = "what is there goes by another name";
+const OTHER_CONVENTION: &str = "it is called in a way that is not known";
+const NOT_SEEN: &str = "calls of it do not come to the guard";
+const NO_WAKE: &str = "nothing can end it from outside on this system";
+
 /// Put the guards in force, the first time that it is asked for.
 pub(crate) fn install(py: Python<'_>) {
     static DONE: AtomicBool = AtomicBool::new(false);
     // Who comes meanwhile does the same: each guard is put in once, and nobody waits (a forked child would, for ever).
     if !DONE.load(Ordering::Acquire) {
-        put_in_force(py);
+        if mode() != Mode::Off {
+            put_in_force(py);
+        }
         DONE.store(true, Ordering::Release);
     }
 }
@@ -72,37 +92,72 @@ pub(crate) fn put_in_force(py: Python<'_>) {
     put_in_force_but(py, |_| false);
 }
 
-/// The same, without importing `ssl`, which takes long: guards can be there for threads that block before the first job.
+/// The same, without importing `ssl`, which takes long: guards can be there for threads that block before the first job. As far as
+/// the environment says so.
 pub(crate) fn put_in_force_at_import(py: Python<'_>) -> PyResult<()> {
-    let modules = py.import("sys")?.getattr("modules")?;
-    put_in_force_but(py, |owner| {
-        owner.starts_with("_ssl") && !modules.contains("_ssl").unwrap_or(false)
-    });
+    places::prepare(py);
+    if read(py)? == Mode::Import {
+        let modules = py.import("sys")?.getattr("modules")?;
+        put_in_force_but(py, |owner| {
+            owner.starts_with("_ssl") && !modules.contains("_ssl").unwrap_or(false)
+        });
+    }
     Ok(())
 }
 
 fn put_in_force_but(py: Python<'_>, skip: impl Fn(&str) -> bool) {
-    places::prepare(py);
+    let before = CHANGES.lock().len();
     for (owner, name, guard) in locks::GUARDS
         .iter()
         .chain(&others::GUARDS)
         .chain(&leaves::GUARDS)
     {
-        if let Some(object) = named(py, owner) {
-            change(owner, &object, name, guard);
+        let change = || change(owner, &named(py, owner)?, name, guard);
+        note(owner, name, change());
+    }
+    let can_wake = wake::is_possible();
+    if can_wake {
+        note("_io.FileIO", "__init__", change_init(py));
+    }
+    for (owner, names) in SYSTEM {
+        let object = if !can_wake {
+            Err(NO_WAKE)
+        } else if skip(owner) {
+            Err(NOT_LOADED)
+        } else {
+            named(py, owner)
+        };
+        for name in names.split_whitespace() {
+            let change = || change(owner, object.as_ref().map_err(|why| *why)?, name, guard_for);
+            note(owner, name, change());
         }
     }
-    if wake::is_possible() {
-        change_init(py);
-        for (owner, names) in SYSTEM {
-            let Some(object) = (!skip(owner)).then(|| named(py, owner)).flatten() else {
-                continue;
-            };
-            for name in names.split_whitespace() {
-                change(owner, &object, name, guard_for);
-            }
-        }
+    if CHANGES.lock().len() != before {
+        forget_compiled(py);
     }
+}
+
+/// Note why a function is not guarded, or that it is.
+fn note(owner: &str, name: &str, done: Result<(), &'static str>) {
+    let name = format!("{owner}.{name}");
+    match done {
+        Ok(()) => ASIDE.lock().remove(&name),
+        Err(why) => ASIDE.lock().insert(name, why),
+    };
+}
+
+/// Code that was compiled before calls what was in the tables then (`CPython` 3.15 with its JIT, gh-133020): it is thrown away.
+fn forget_compiled(py: Python<'_>) {
+    let forget = || {
+        let sys = py.import("sys")?;
+        let jit = sys.getattr("_jit")?;
+        if jit.call_method0("is_enabled")?.is_truthy()? {
+            sys.call_method0("_clear_internal_caches")?;
+        }
+        PyResult::Ok(())
+    };
+    // Where there is no such thing there is nothing to forget.
+    let _ = forget();
 }
 
 /// Take all guards out again. Calls that are in one return through it.
@@ -127,42 +182,68 @@ pub(crate) fn in_force() -> Vec<String> {
         .collect()
 }
 
-/// Guard `owner.name` with what `guard_for(function, flags)` gives, if it is a built-in and looks as expected.
+/// What is not guarded that would be, and why.
+pub(crate) fn aside() -> Vec<(String, &'static str)> {
+    let all = ASIDE.lock();
+    all.iter().map(|(name, why)| (name.clone(), *why)).collect()
+}
+
+/// Guard `owner.name` with what `guard_for(function, flags)` gives, if it is a built-in, looks as expected, and is called through
+/// its definition.
 fn change(
     owner: &str,
     object: &Bound<'_, PyAny>,
     name: &str,
     guard_for: impl Fn(*mut (), i32) -> Option<*mut ()>,
-) {
-    let Some(definition) = definition(object, name) else {
-        return;
-    };
+) -> Result<(), &'static str> {
+    let function = object.getattr(name).map_err(|_| NOT_HERE)?;
+    let definition = definition(&function).ok_or(NOT_BUILT_IN)?;
     // SAFETY: a definition that an object of the interpreter points to.
     let (has_name, flags, place) = unsafe {
         let name = CStr::from_ptr((*definition).ml_name);
         (name, (*definition).ml_flags, function_of(definition))
     };
-    let conventions = !(ffi::METH_COEXIST | ffi::METH_STATIC | ffi::METH_CLASS);
-    if has_name.to_str() == Ok(name) {
-        let name = format!("{owner}.{name}");
-        replace(place, name, |original| {
-            guard_for(original, flags & conventions)
-        });
+    let flags = flags & !(ffi::METH_COEXIST | ffi::METH_STATIC | ffi::METH_CLASS);
+    if has_name.to_str() != Ok(name) {
+        return Err(OTHER_NAME);
     }
+    let is_called = || {
+        let own = sample(owner, object);
+        let is_method = function.hasattr("__objclass__").unwrap_or(false);
+        (is_method && own.is_none())
+            || proof::is_called(&function, own.as_ref().filter(|_| is_method), place, flags)
+    };
+    let name = format!("{owner}.{name}");
+    replace(place, name, is_called, |original| {
+        guard_for(original, flags)
+    })
 }
 
 /// Put the guard for what is at a place there, unless one of ours is.
 fn replace(
     place: &'static AtomicPtr<()>,
     name: String,
+    is_called: impl FnOnce() -> bool,
     guard_for: impl FnOnce(*mut ()) -> Option<*mut ()>,
-) {
+) -> Result<(), &'static str> {
+    let is_ours = |all: &[Change]| {
+        let now = place.load(Ordering::Acquire);
+        all.iter().any(|change| change.guard == now)
+    };
+    if is_ours(&CHANGES.lock()) {
+        return Ok(());
+    }
+    // Without a lock, since it calls Python.
+    let known = TRIED.lock().get(&(place.as_ptr() as usize)).copied();
+    let is_seen = known.unwrap_or_else(is_called);
+    TRIED.lock().insert(place.as_ptr() as usize, is_seen);
+    if !is_seen {
+        return Err(NOT_SEEN);
+    }
     let mut all = CHANGES.lock();
     let original = place.load(Ordering::Acquire);
-    if all.iter().any(|change| change.guard == original) {
-        return;
-    }
-    if let Some(guard) = guard_for(original) {
+    if !is_ours(&all) {
+        let guard = guard_for(original).ok_or(OTHER_CONVENTION)?;
         place.store(guard, Ordering::Release);
         all.push(Change {
             place,
@@ -171,20 +252,23 @@ fn replace(
             guard,
         });
     }
+    Ok(())
 }
 
 /// Guard the opening of files.
-fn change_init(py: Python<'_>) {
-    let class = named(py, "_io.FileIO").and_then(|class| class.cast_into().ok());
-    if let Some(place) = class.and_then(|class| others::init_of(&class)) {
-        let guard_for = |original| Some(others::guard_init(original));
-        replace(place, "_io.FileIO.__init__".into(), guard_for);
-    }
+fn change_init(py: Python<'_>) -> Result<(), &'static str> {
+    let class = named(py, "_io.FileIO")?.cast_into().map_err(|_| NOT_HERE)?;
+    let place = others::init_of(&class).ok_or(NOT_HERE)?;
+    replace(
+        place,
+        "_io.FileIO.__init__".into(),
+        || proof::is_init_called(&class, place),
+        |original| Some(others::guard_init(original)),
+    )
 }
 
 /// The definition behind a built-in function or a method of a built-in type.
-fn definition(owner: &Bound<'_, PyAny>, name: &str) -> Option<*mut ffi::PyMethodDef> {
-    let object = owner.getattr(name).ok()?;
+fn definition(object: &Bound<'_, PyAny>) -> Option<*mut ffi::PyMethodDef> {
     let object = object.as_ptr();
     // SAFETY: attached; the casts are right for the types that were looked at.
     let definition = unsafe {
@@ -206,17 +290,20 @@ unsafe fn function_of(definition: *mut ffi::PyMethodDef) -> &'static AtomicPtr<(
     unsafe { AtomicPtr::from_ptr((&raw mut (*definition).ml_meth).cast()) }
 }
 
-/// `module`, `module.name`, or the type of what `module.name()` gives; None where there is none.
-fn named<'py>(py: Python<'py>, path: &str) -> Option<Bound<'py, PyAny>> {
-    let mut parts = path.split('.');
-    let mut object = py.import(parts.next()?).ok()?.into_any();
-    for part in parts {
-        object = match part.strip_suffix("()") {
-            Some(function) => object.call_method0(function).ok()?.get_type().into_any(),
-            None => object.getattr(part).ok()?,
-        };
-    }
-    Some(object)
+/// `module`, `module.name`, or the type of what `module.name()` gives.
+fn named<'py>(py: Python<'py>, path: &str) -> Result<Bound<'py, PyAny>, &'static str> {
+    let find = || {
+        let mut parts = path.split('.');
+        let mut object = py.import(parts.next().unwrap_or_default())?.into_any();
+        for part in parts {
+            object = match part.strip_suffix("()") {
+                Some(function) => object.call_method0(function)?.get_type().into_any(),
+                None => object.getattr(part)?,
+            };
+        }
+        PyResult::Ok(object)
+    };
+    find().map_err(|_| NOT_HERE)
 }
 
 /// A guard of its own for one function: its guard, if the function is called as these flags say.

@@ -33,6 +33,14 @@ static CHOSEN: AtomicI32 = AtomicI32::new(0);
 /// The system does not let signals be sent like that.
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
+/// Nobody is woken in this process: `RJOBS_GUARDS=off`.
+static IS_OFF: AtomicBool = AtomicBool::new(false);
+
+/// From here on nobody is woken.
+pub(crate) fn turn_off() {
+    IS_OFF.store(true, Ordering::Relaxed);
+}
+
 /// In the place of a program counter: the call to be ended was not seen.
 const UNSEEN: usize = 0;
 
@@ -44,6 +52,9 @@ const ANSWER_TICKS: u64 = 100_000_000;
 /// tell what a thread waits in.
 pub(crate) fn is_possible() -> bool {
     static POSSIBLE: Once<bool> = Once::new();
+    if IS_OFF.load(Ordering::Relaxed) {
+        return false;
+    }
     *POSSIBLE.get_or_make(|| {
         // SAFETY: takes nothing, cannot fail.
         let thread = unsafe { libc::gettid() };

@@ -2,7 +2,9 @@
 //!
 //! The function of the C library that makes the call was called by somebody, and where that goes on lies right above on the
 //! thread's stack. So the stack is read, from the stack pointer on, as words: the first one that points into code which is not
-//! the C library's names the file. A word that has been left there by an earlier call can at worst name the wrong file.
+//! that of a language's run time names the file. A word that was left there by an earlier call may name the wrong one. Where that is an
+//! unknown one, nothing is done, as ever; and that a known one hides one that must not be touched is ruled out by looking for
+//! those further up.
 
 use std::fs::File;
 use std::io::Read;
@@ -33,14 +35,33 @@ const KNOWN: [&str; 8] = [
     "_poll.",
 ];
 
-/// The C library itself, by how its files' names begin.
-const C_LIBRARY: [&str; 6] = [
+/// Files in whose waits a thread is left alone, wherever on the stack they are seen: by what is in their names, or by their folders'.
+const NEVER: [&str; 11] = [
+    "libpq",
+    "psycopg",
+    "psycopg_c",
+    "psycopg_binary",
+    "hdf5",
+    "h5py",
+    "duckdb",
+    "mysql",
+    "mariadb",
+    "libclntsh",
+    "grpc",
+];
+
+/// The run times of C and C++, which call the system for others: by how their files' names begin.
+const RUN_TIME: [&str; 10] = [
     "libc.so",
     "libc-2.",
     "libpthread",
     "ld-linux",
     "ld-musl",
     "libc.musl",
+    "libstdc++.",
+    "libc++",
+    "libgcc_s",
+    "libm.so",
 ];
 
 /// Whether a signal does no harm to whoever waits with the stack at `sp`. False where that cannot be told.
@@ -52,22 +73,31 @@ pub(super) fn is_known(sp: usize) -> bool {
     let Some(maps) = maps() else {
         return false;
     };
+    // Words of ours are left on every worker's stack, below its job's.
+    let own = is_known as *const () as usize;
     let python = ffi::PyEval_GetFrame as *const () as usize;
     let code: Vec<Code<'_>> = maps.lines().filter_map(Code::parse).collect();
-    for word in &stack[..read] {
-        let Some(code) = code.iter().find(|code| code.has(*word)) else {
-            continue;
-        };
-        let is_libc = |start: &&str| code.name().starts_with(*start);
-        if code.path.starts_with('[') || C_LIBRARY.iter().any(|start| is_libc(&start)) {
-            continue;
-        }
-        return code.has(python)
+    let files: Vec<_> = stack[..read]
+        .iter()
+        .filter_map(|word| code.iter().find(|code| code.has(*word)))
+        .collect();
+    let is_one = |code: &&&Code<'_>, names: &[&str]| {
+        names.iter().any(|start| code.name().starts_with(start))
+    };
+    let is_never = |code: &&Code<'_>| {
+        NEVER
+            .iter()
+            .any(|part| code.name().contains(part) || code.folder() == *part)
+    };
+    let owner = files
+        .iter()
+        .find(|code| !code.path.starts_with('[') && !code.has(own) && !is_one(code, &RUN_TIME));
+    owner.is_some_and(|code| {
+        let is_python = code.has(python)
             || code.path.contains("/lib-dynload/")
-            || code.path.contains("/libpython")
-            || KNOWN.iter().any(|start| code.name().starts_with(start));
-    }
-    false
+            || code.path.contains("/libpython");
+        is_python || is_one(&code, &KNOWN)
+    }) && !files.iter().any(is_never)
 }
 
 /// Code of one file in memory.
@@ -96,6 +126,10 @@ impl<'a> Code<'a> {
 
     fn has(&self, word: usize) -> bool {
         (self.start..self.end).contains(&word)
+    }
+
+    fn folder(&self) -> &str {
+        self.path.rsplit('/').nth(1).unwrap_or_default()
     }
 
     fn name(&self) -> &str {
