@@ -143,6 +143,10 @@ def runs_text(job: Job[Any]) -> str:
 def pending_text(job: Job[Any]) -> str:
     """Say that a kill has not ended the job yet, and what hinders it."""
     obstacle = read(job, "kill_obstacle", None)
+    if obstacle == "in native code":
+        call = read(job, "native_call", None)
+        seconds = read(job, "_stuck_for", None)
+        obstacle = (f"in {call}" if call else obstacle) + (f" since {coarse(seconds)}" if seconds else "")
     return f"kill pending ({obstacle})" if obstacle else "kill pending"
 
 

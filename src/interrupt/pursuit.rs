@@ -233,7 +233,7 @@ impl Pursuit {
         } else {
             Obstacle::Native
         };
-        self.slot.note_obstacle(obstacle);
+        self.slot.note_obstacle(obstacle, self.since.elapsed());
     }
 
     fn strike_again(&mut self, py: Python<'_>) {

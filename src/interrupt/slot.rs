@@ -3,7 +3,7 @@
 use std::ffi::c_ulong;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
@@ -19,6 +19,7 @@ use super::sight::Position;
 use super::steps::Struck;
 use super::storm::Storm;
 use crate::core::bell::Bell;
+use crate::core::clock;
 use crate::core::sync::Mutex;
 
 /// One worker thread, as strikers see it.
@@ -43,6 +44,8 @@ pub(crate) struct Slot {
     pub(super) pursued: AtomicU64,
     /// Why what was sent does not land: one of `Obstacle`.
     pub(super) obstacle: AtomicU8,
+    /// Since when, by our clock.
+    pub(super) stuck_since: AtomicU64,
     /// An exception that was sent is being made, on the thread itself, which may run code.
     pub(super) landing: AtomicBool,
     /// How often finalizers have swallowed what was sent.
@@ -140,6 +143,7 @@ impl Slot {
             put_off: AtomicBool::new(false),
             pursued: AtomicU64::new(0),
             obstacle: AtomicU8::new(Obstacle::None as u8),
+            stuck_since: AtomicU64::new(0),
             landing: AtomicBool::new(false),
             swallowed: AtomicU32::new(0),
             storm: Storm::default(),
@@ -187,8 +191,18 @@ impl Slot {
         self.pursued.swap(job + 1, Ordering::AcqRel) != job + 1
     }
 
-    pub(super) fn note_obstacle(&self, obstacle: Obstacle) {
+    /// `time`: for how long that has been so.
+    pub(super) fn note_obstacle(&self, obstacle: Obstacle, time: Duration) {
+        let ticks = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.stuck_since
+            .store(clock::now().saturating_sub(ticks), Ordering::Release);
         self.obstacle.store(obstacle as u8, Ordering::Release);
+    }
+
+    /// For how long what was sent has not landed; None where nothing is known to hinder it.
+    pub(crate) fn stuck_for(&self) -> Option<Duration> {
+        let ticks = clock::now().saturating_sub(self.stuck_since.load(Ordering::Acquire));
+        (self.obstacle() != Obstacle::None).then(|| Duration::from_nanos(ticks))
     }
 
     /// Why what was sent does not land, as far as was seen.

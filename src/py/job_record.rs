@@ -338,6 +338,20 @@ impl Job {
         self.obstacle() == Obstacle::Native
     }
 
+    /// The native call that the job's thread is in, by name as far as that can be told: `"numpy matmul"`, `"json.loads"`, else
+    /// `"native code at file.py:12"`. For a job that a kill does not end. None where it runs on no thread.
+    #[getter]
+    fn native_call<'py>(me: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        shim::NATIVE_CALL.call(me.py(), (me,))
+    }
+
+    /// For how long, in seconds, a pending kill has not landed; None where nothing is known to hinder it.
+    #[getter]
+    fn _stuck_for(&self) -> Option<f64> {
+        let slot = self.slot().filter(|_| self.obstacle() != Obstacle::None);
+        slot?.stuck_for().map(|time| time.as_secs_f64())
+    }
+
     /// Why a pending kill cannot land, as far as was seen: `"in native code"` (see `in_native_code`), or `"in a call that cannot be
     /// ended"`: the job blocks the signal that would wake it, it waits in a call that must not be touched, or the platform can wake
     /// nobody. None while no kill is pending, or nothing hinders it.

@@ -237,6 +237,7 @@ doors! {
         MAKE_FUTURE = "rjobs._future", "make_future";
         AWAIT_JOB = "rjobs._future", "await_job";
         STACK = "rjobs._stack", "stack";
+        NATIVE_CALL = "rjobs._call", "native_call";
         STATUS = "rjobs._display", "status";
         STATUS_NEW = "rjobs._display", "status_new";
         FOLLOW = "rjobs.notebook.following", "show_follow";

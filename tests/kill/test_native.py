@@ -39,8 +39,10 @@ def test_a_raw_call_is_reported_in_time_and_ended_when_it_returns(catch, manager
     assert job.state == "running"
     assert job.kill_pending
     assert until(lambda: job.in_native_code)
-    assert _table.state_text(job) == "kill pending (in native code)"
-    assert "kill pending (in native code)" in _table.text(manager)
+    line = raw_read.__code__.co_firstlineno + 2
+    assert job.native_call == f"native code at test_native.py:{line}"
+    assert _table.state_text(job).startswith(f"kill pending (in native code at test_native.py:{line} since ")
+    assert "kill pending (in native code at test_native.py" in _table.text(manager)
     # Everybody else goes on, and can be killed.
     assert manager.submit(int).get(10) == 0
     other = manager.submit(time.sleep, 1000)

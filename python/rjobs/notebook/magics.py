@@ -13,6 +13,7 @@ from IPython.display import display
 
 from rjobs import Job, current_job
 from rjobs._hints import did_you_mean
+from rjobs._rows import pending_text
 from rjobs.notebook import cells, lookup, on_jobs, shell_line
 from rjobs.notebook.completion import COMMANDS
 from rjobs.notebook.following import follow
@@ -261,7 +262,7 @@ def _tell_of_kills(jobs: list[Job[Any]], ended: set[int]) -> None:
             lines.append(f"Job {job.num}: {state}.")
             counts[state] += 1
         else:
-            pending.append(f"Job {job.num} has not ended yet: kill pending.")
+            pending.append(f"Job {job.num} has not ended yet: {pending_text(job)}.")
             lines.append(pending[-1])
             counts["not ended yet"] += 1
     if len(jobs) > _FEW:

@@ -9,6 +9,7 @@ from IPython.core.error import UsageError
 from IPython.display import display
 
 from rjobs import JobGroup
+from rjobs._rows import pending_text
 from rjobs.errors import JobError
 from rjobs.notebook import lookup
 
@@ -45,7 +46,7 @@ def stop(manager: JobManager, words: list[str]) -> None:
         elif job.done():
             print(f"Job {job.num}: {state}.")  # noqa: T201
         else:
-            print(f"Job {job.num} has not ended yet: kill pending.")  # noqa: T201
+            print(f"Job {job.num} has not ended yet: {pending_text(job)}.")  # noqa: T201
 
 
 def retry(manager: JobManager, words: list[str]) -> None:
