@@ -50,6 +50,8 @@ fn _rjobs(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(py::exit::_at_last, module)?)?;
     module.add_function(wrap_pyfunction!(py::exit::_before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(py::exit::_is_ending, module)?)?;
+    module.add_function(wrap_pyfunction!(py::exit::_keep_for_good, module)?)?;
+    module.add_function(wrap_pyfunction!(py::exit::_watch_exit_code, module)?)?;
     module.add_function(wrap_pyfunction!(py::fault::_panic, module)?)?;
     module.add_function(wrap_pyfunction!(py::held::call_held, module)?)?;
     module.add_function(wrap_pyfunction!(py::held::call_undisturbed, module)?)?;

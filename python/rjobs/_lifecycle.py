@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 
-from rjobs._rjobs import _at_exit, _at_last, _is_ending, _left_at_end, _wait_at_end
+from rjobs._rjobs import _at_exit, _at_last, _is_ending, _left_at_end, _wait_at_end, _watch_exit_code
+from rjobs._stuck import spare
 
 # mypy reads it as True.
 TYPE_CHECKING = False
@@ -42,6 +43,8 @@ def install() -> None:
     atexit.register(_last)
     _register(_end)
     _come_first()
+    if threading.current_thread() is threading.main_thread():
+        _watch_exit_code()
 
 
 def before_waiting(hook: Callable[[], object]) -> None:
@@ -113,7 +116,17 @@ def _last() -> None:
             _signals.hush()
             _end_jobs(KeyboardInterrupt())
     _signals.ignore()
-    _at_last()
+    stuck = _at_last(_usual_code())
+    if stuck:
+        spare(stuck)
+
+
+def _usual_code() -> int:
+    """With which code the program ends where it does so by no SystemExit; -2 is by Ctrl-C."""
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    if error is None or is_interactive():
+        return 0
+    return -int(_signal.SIGINT) if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _end_jobs(interrupted: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-//! Threads and forks while the end of the program waits for jobs, on `CPython` 3.12.
+//! Whether the interpreter is finalized; and threads and forks while the end of the program waits for jobs, on `CPython` 3.12.
 //!
 //! All versions have the end of the program call the hooks of `threading`, where rjobs waits for jobs, and finalize after that. 3.12
 //! alone says that it finalizes before it calls them (3.11 refuses nothing, 3.13 refuses later), and from there on
@@ -68,4 +68,17 @@ impl Drop for ThreadsStart {
             field::change(0, 1);
         }
     }
+}
+
+unsafe extern "C" {
+    // The same function; the older name is not in the headers that PyO3 declares.
+    #[cfg_attr(Py_3_13, link_name = "Py_IsFinalizing")]
+    #[cfg_attr(not(Py_3_13), link_name = "_Py_IsFinalizing")]
+    fn is_finalizing() -> std::ffi::c_int;
+}
+
+/// Whether no thread but the one that ends the program comes to the interpreter any more. For any thread, attached or not.
+pub(crate) fn is_on() -> bool {
+    // SAFETY: reads one atomic field of the process.
+    unsafe { is_finalizing() != 0 }
 }

@@ -16,6 +16,8 @@ use crate::core::generations;
 use crate::core::state::State;
 use crate::core::{roll, visits};
 use crate::interrupt::beat;
+use crate::interrupt::exit_code;
+use crate::interrupt::last_rung;
 use crate::interrupt::sight::Spare;
 use crate::interrupt::slot::Slot;
 use crate::interrupt::strike::Choice;
@@ -126,9 +128,12 @@ pub(crate) fn _at_exit(py: Python<'_>) {
 /// jobs and kill them.
 ///
 /// Our own threads stay away from the interpreter for good, nobody is struck any more, and who is at that is waited for, for
-/// half a second. Nothing is held any more that the program would finalize without us.
+/// half a second. Nothing is held any more that the program would finalize without us. Where a job is stuck in native code, it is
+/// seen to it that the process ends all the same (`last_rung`): with `code`, unless it ends by `SystemExit`. The idents of the
+/// threads that are stuck.
 #[pyfunction]
-pub(crate) fn _at_last(py: Python<'_>) {
+#[pyo3(signature = (code, /))]
+pub(crate) fn _at_last(py: Python<'_>, code: i32) -> Vec<std::ffi::c_ulong> {
     let deadline = Instant::now() + LAST;
     while !visits::close() && Instant::now() < deadline {
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
@@ -139,6 +144,26 @@ pub(crate) fn _at_last(py: Python<'_>) {
     }
     desk::let_go_of_all();
     current::nobody_works_for_a_job();
+    let slots = house::houses().into_iter().flat_map(|house| house.slots());
+    let stuck: Vec<_> = slots.filter(|slot| slot.is_busy()).collect();
+    let idents = stuck.iter().map(|slot| slot.thread().ident).collect();
+    if !stuck.is_empty() {
+        last_rung::arm(stuck, code);
+    }
+    idents
+}
+
+/// Note with which code the program ends, from here on. On the main thread.
+#[pyfunction]
+pub(crate) fn _watch_exit_code(py: Python<'_>) {
+    exit_code::watch(py);
+}
+
+/// Keep something until the process is gone: it is not finalized with the interpreter.
+#[pyfunction]
+#[pyo3(signature = (kept, /))]
+pub(crate) fn _keep_for_good(kept: Py<PyAny>) {
+    std::mem::forget(kept);
 }
 
 /// A job that runs.

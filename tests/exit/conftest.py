@@ -124,13 +124,13 @@ def launch():
 def check(request):
     """`check(ending, code, out, err)`: that a program ended as it meant to, in time, and said nothing else."""
 
-    def check(ending: Ending, code: int, out: str | None = None, err: str = "") -> None:
+    def check(ending: Ending, code: int, out: str | None = None, err: str = "", limit: float = LIMIT) -> None:
         note(request.node.name, ending.seconds)
         assert ending.code is not None, f"it hangs; stderr: {ending.err[-2000:]}"
         assert (ending.code, ending.err) == (code, err)
         if out is not None:
             assert ending.out == out
-        assert ending.seconds < LIMIT * how_slow()
+        assert ending.seconds < limit * how_slow()
 
     return check
 
