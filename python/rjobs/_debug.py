@@ -41,6 +41,13 @@ def _exception(job: Job[Any]) -> BaseException:
     if job.state in ("done", "cancelled"):
         message = f"{_title(job)} is {job.state}: it raised nothing that could be looked at."
         raise RuntimeError(message)
+    if job._has_no_frames:  # noqa: SLF001
+        message = (
+            f"{_title(job)} is {job.state}, and what was in its frames is let go of: traceback() shows where it was. "
+            "To look at such a job, set keep_frames=True before it ends (`%config RJobs.keep_frames`, "
+            "`jobs.keep_frames`, or an option)."
+        )
+        raise RuntimeError(message)
     exception = job.exception(0)
     if exception is None:  # not reached: it did not end well
         raise RuntimeError(_title(job))

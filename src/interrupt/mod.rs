@@ -11,6 +11,7 @@ pub(crate) mod codes;
 pub(crate) mod collector;
 pub(crate) mod context;
 pub(crate) mod cover;
+pub(crate) mod empty_frames;
 pub(crate) mod exit_code;
 mod finalizer;
 pub(crate) mod finalizing;

@@ -242,15 +242,16 @@ pub(crate) fn forget_later(job: &Bound<'_, Job>) {
             // Where the system has no thread for that, the record stays, as it does without the option.
             let _ = this.house.timers.add(when, alarm);
         }
-        None => forget(&this.house, number),
+        None => forget(job.py(), &this.house, number),
     }
 }
 
 /// Forget a record.
-pub(crate) fn forget(house: &super::house::House, number: u64) {
+pub(crate) fn forget(py: Python<'_>, house: &super::house::House, number: u64) {
     if let Some(registry) = house.registry() {
-        let gone = registry.remove(number);
-        drop(gone);
+        if let Some(gone) = registry.remove(number) {
+            gone.get().record_goes(py);
+        }
     }
 }
 

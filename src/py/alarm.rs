@@ -68,7 +68,7 @@ impl Alarm {
             Self::Expiry(job) => for_job(job.into_bound(py), again::expire),
             Self::Again(job) => for_job(job.into_bound(py), again::its_time),
             Self::Limits(house) => gates::look(py, &house),
-            Self::Forget(house, number) => again::forget(&house, number),
+            Self::Forget(house, number) => again::forget(py, &house, number),
             Self::Overdue(errand) => Errand::ask(&errand, &py.get_type::<JobTimeout>()),
             // They attach by themselves, where they have to.
             Self::Chase(_) | Self::Group(..) => {}

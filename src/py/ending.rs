@@ -78,7 +78,8 @@ pub(crate) fn judge(
 ) -> (State, Outcome) {
     let py = job.py();
     may_happen(Place::Judge);
-    let (state, exception) = job.get().verdict(exception, struck);
+    let whole = exception;
+    let (state, exception) = job.get().verdict(whole, struck);
     if state != State::Failed {
         explain(job, &exception, state);
     }
@@ -86,6 +87,10 @@ pub(crate) fn judge(
     if let Err(error) = shim::TRIM.call(py, (&exception,)) {
         error.write_unraisable(py, None);
     }
+    if !whole.is(&exception) {
+        job.get().settle_frames(state, whole);
+    }
+    job.get().settle_frames(state, &exception);
     (state, Outcome::raised(&exception))
 }
 

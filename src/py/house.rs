@@ -10,6 +10,7 @@ use super::alarm::Alarm;
 use super::errors;
 use super::event_loop::room::Room;
 use super::job::Job;
+use super::keep_frames::Setting;
 use super::news::News;
 use crate::core::backlog::Backlog;
 use crate::core::census::Census;
@@ -60,6 +61,7 @@ pub(crate) struct House {
     pub(crate) census: Census,
     /// Bytes of output kept per job.
     pub(crate) output_limit: usize,
+    pub(crate) keep_frames: Setting,
     workers_started: AtomicU64,
     /// Tells it from every other one of this process, also when it is gone.
     pub(crate) serial: u64,
@@ -112,6 +114,7 @@ impl House {
             daemon,
             census: Census::default(),
             output_limit,
+            keep_frames: Setting::default(),
             workers_started: AtomicU64::new(0),
             serial: HOUSES_MADE.fetch_add(1, Ordering::Relaxed),
             awaited: AtomicBool::new(false),

@@ -115,6 +115,8 @@ pub(crate) struct Extras {
     pub(crate) followers: usize,
     /// Somebody has read its values, or was about to.
     pub(crate) was_read: bool,
+    /// What was in the frames of what it raised is let go of.
+    pub(crate) has_no_frames: bool,
     /// What its last run raised, after which it runs again.
     pub(crate) last_failure: Option<Box<Outcome>>,
 }
@@ -128,9 +130,7 @@ impl Extras {
             ..Self::default()
         }))
     }
-}
 
-impl Extras {
     /// It has ended: not to hold the one before it, since a long row of them would hang together.
     pub(crate) fn let_go_of_feeds(&mut self) -> Option<Py<Job>> {
         let feeds = self.feeds.take();

@@ -11,6 +11,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
 use super::entrance::Blueprint;
 use super::house::House;
 use super::job::Job;
+use super::keep_frames::KeepFrames;
 use super::misuse::{must_be_callable, must_take};
 use super::news::News;
 use super::options::{self, Options};
@@ -175,10 +176,11 @@ impl JobManager {
     #[pyo3(
         signature = (
             max_workers = None, *, idle_timeout = Given::Default, output_limit = None, max_queued = None, on_full = "block",
-            daemon = None
+            daemon = None, keep_frames = None
         ),
-        text_signature = "(max_workers=None, *, idle_timeout=10.0, output_limit=1048576, max_queued=None, on_full='block', daemon=None)"
+        text_signature = "(max_workers=None, *, idle_timeout=10.0, output_limit=1048576, max_queued=None, on_full='block', daemon=None, keep_frames='failed')"
     )]
+    #[expect(clippy::too_many_arguments, reason = "one for each of Python's")]
     fn py_new(
         py: Python<'_>,
         max_workers: Option<&Bound<'_, PyAny>>,
@@ -187,6 +189,7 @@ impl JobManager {
         max_queued: Option<&Bound<'_, PyAny>>,
         on_full: &str,
         daemon: Option<&Bound<'_, PyAny>>,
+        keep_frames: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let max_workers = match max_workers {
             None => MAX_WORKERS,
@@ -208,6 +211,7 @@ impl JobManager {
             )));
         }
         let daemon = daemon.map_or(Ok(None), |daemon| options::choice("daemon", daemon))?;
+        let keep_frames = keep_frames.map(KeepFrames::from_object).transpose()?;
         let idle = match idle_timeout {
             Given::Default => IDLE_TIMEOUT,
             // Without end: workers stay.
@@ -223,16 +227,20 @@ impl JobManager {
         shim::INSTALL_CAPTURE.call(py, ())?;
         let registry = Arc::new(Registry::new());
         let news = Arc::new(News::default());
+        let house = House::new(
+            max_workers,
+            idle,
+            limit,
+            (backlog, on_full == "block"),
+            daemon,
+            &registry,
+            &news,
+        );
+        if let Some(keep) = keep_frames {
+            house.keep_frames.set(keep);
+        }
         Ok(Self {
-            house: House::new(
-                max_workers,
-                idle,
-                limit,
-                (backlog, on_full == "block"),
-                daemon,
-                &registry,
-                &news,
-            ),
+            house,
             registry,
             news,
         })
@@ -257,7 +265,8 @@ impl JobManager {
     /// - `cache` (a mapping of results: a call that is in it is answered from it, one that runs now is joined: then the `Job`
     ///   that runs is returned), `lock` (a path: held as a lock file between processes while the function runs, by
     ///   fasteners; or a context manager);
-    /// - `echo` (True: what it prints goes where it would go without a job, as well),
+    /// - `keep_frames` (True, False or 'failed': whether what it raised keeps its frames, for `debug()`; default: as the manager
+    ///   has it), `echo` (True: what it prints goes where it would go without a job, as well),
     ///   `buffersize` (how many values that the job yields or sends may wait to be read, default 1,000).
     ///
     /// The job runs in a copy of the caller's contextvars. The values that a generator function yields are read by

@@ -293,7 +293,8 @@ impl JobManager {
         Ok(())
     }
 
-    /// Forget ended jobs (numbers, names or `Job`s): `jobs[num]` is unknown from then on. Who holds the `Job` keeps it.
+    /// Forget ended jobs (numbers, names or `Job`s): `jobs[num]` is unknown from then on. Who holds the `Job` keeps it; what was in
+    /// the frames of one that was killed or timed out is let go of.
     ///
     /// A job that has not ended stays, and one that is not known is none: both are an error in the log and nothing is raised, as
     /// in `IPython`, whose own tests ask for that. Raises `TypeError` for what means no job.
@@ -310,8 +311,9 @@ impl JobManager {
             let job = job.get();
             let number = job.record.number();
             if job.is_over() {
-                let gone = self.registry.remove(number);
-                drop(gone);
+                if let Some(gone) = self.registry.remove(number) {
+                    gone.get().record_goes(py);
+                }
             } else {
                 let state = job.state().name();
                 log_error(
@@ -341,7 +343,9 @@ impl JobManager {
         if gone.is_empty() {
             shim::PRINT.call(py, ("No jobs to flush.",))?;
         }
-        drop(gone);
+        for job in gone {
+            job.get().record_goes(py);
+        }
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ mod job_inside;
 mod job_look;
 mod job_output;
 mod job_record;
+mod keep_frames;
 pub(crate) mod kill;
 pub(crate) mod last_wait;
 mod lent;

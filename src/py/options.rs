@@ -11,6 +11,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyString};
 use super::compose;
 use super::held;
 use super::job::Job;
+use super::keep_frames::KeepFrames;
 use super::manager::JobManager;
 use super::misuse::unknown_option;
 use super::seconds;
@@ -48,13 +49,14 @@ pub(crate) struct More {
     pub(crate) limits: Option<Names>,
     pub(crate) cache: Option<Py<PyAny>>,
     pub(crate) lock: Option<Py<PyAny>>,
+    pub(crate) keep_frames: Option<KeepFrames>,
     /// Of `every`, which is no option.
     pub(crate) every: Option<Duration>,
     /// Of `then`, which is no option: the job whose result is the first argument.
     pub(crate) feeds: Option<Py<Job>>,
 }
 
-pub(crate) const KNOWN: [&str; 13] = [
+pub(crate) const KNOWN: [&str; 14] = [
     "name",
     "timeout",
     "daemon",
@@ -68,6 +70,7 @@ pub(crate) const KNOWN: [&str; 13] = [
     "lock",
     "buffersize",
     "echo",
+    "keep_frames",
 ];
 /// Part of the contract, and not built yet.
 pub(crate) const PLANNED: [&str; 2] = ["on", "profile"];
@@ -118,6 +121,9 @@ impl Options {
                 self.more().cache = Some(value.clone().unbind()).filter(|_| !value.is_none());
             }
             "lock" => self.more().lock = lock(value)?,
+            "keep_frames" => {
+                self.more().keep_frames = Some(KeepFrames::from_object(value)?);
+            }
             // Of `%job --every`.
             "_every" => compose::repeat(self, value)?,
             planned if PLANNED.contains(&planned) => {
@@ -196,6 +202,7 @@ impl More {
             limits: self.limits.clone(),
             cache: object(&self.cache),
             lock: object(&self.lock),
+            keep_frames: self.keep_frames,
             every: self.every,
             feeds: self.feeds.as_ref().map(|job| job.clone_ref(py)),
         }

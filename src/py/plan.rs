@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::keep_frames::KeepFrames;
 use super::options::More;
 use super::seconds::{FOR_EVER, moment};
 use crate::core::limits::{Names, Ticket};
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) ticket: Ticket,
     /// The time between two runs of a periodic job.
     pub(crate) every: Option<Duration>,
+    /// Of what it raised; None: as the manager has it.
+    pub(crate) keep_frames: Option<KeepFrames>,
     /// When it was accepted; periodic runs are counted from here.
     pub(crate) since: Instant,
     /// How many jobs it still comes after, and one more while they are being counted.
@@ -90,6 +93,7 @@ impl Plan {
             limits: more.limits.clone(),
             ticket: Ticket::default(),
             every: more.every,
+            keep_frames: more.keep_frames,
             since: Instant::now(),
             missing: AtomicUsize::new(1),
             has_places: AtomicBool::new(false),

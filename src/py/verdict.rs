@@ -37,7 +37,7 @@ impl Job {
     }
 
     /// How a job ended that this exception has left, if it is one that was sent.
-    fn end_by(&self, exception: &Bound<'_, PyBaseException>) -> Option<State> {
+    pub(super) fn end_by(&self, exception: &Bound<'_, PyBaseException>) -> Option<State> {
         let py = exception.py();
         let object = exception.as_any();
         if object.is_instance_of::<JobTimeout>() {

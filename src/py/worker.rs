@@ -344,7 +344,11 @@ impl Shift<'_> {
             });
             let result =
                 result.and_then(|result| ending::finish(bound, callable, result, &mut running));
-            figures::run_ends(bound, result)
+            let result = figures::run_ends(bound, result);
+            if let Err(exception) = &result {
+                job.settle_early(exception);
+            }
+            result
         };
         // The very next thing, before anything else can run Python code.
         let struck = self.slot.close(py);

@@ -82,8 +82,16 @@ def test_functions_have_signatures(function):
 
 def test_the_manager_says_how_it_is_made():
     parameters = inspect.signature(rjobs.JobManager).parameters
-    assert list(parameters) == ["max_workers", "idle_timeout", "output_limit", "max_queued", "on_full", "daemon"]
-    assert [parameter.default for parameter in parameters.values()] == [None, 10.0, 1_048_576, None, "block", None]
+    defaults = {
+        "max_workers": None,
+        "idle_timeout": 10.0,
+        "output_limit": 1_048_576,
+        "max_queued": None,
+        "on_full": "block",
+        "daemon": None,
+        "keep_frames": "failed",
+    }
+    assert [(name, parameter.default) for name, parameter in parameters.items()] == list(defaults.items())
     assert parameters["output_limit"].kind is inspect.Parameter.KEYWORD_ONLY
 
 

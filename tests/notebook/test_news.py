@@ -132,6 +132,8 @@ def test_settings_of_the_configuration_hold_from_the_load_on(bare):
         ("on_full", "panic", "on_full"),
         ("notify", "sometimes", "RJobs.notify must be 'prompt', 'live', False, or a function"),
         ("table_rows", 0, "RJobs.table_rows must be above 0"),
+        ("keep_frames", "all", "RJobs.keep_frames must be True, False or 'failed', not 'all'"),
+        ("keep_frames", 1, "RJobs.keep_frames must be True, False or 'failed', not 1"),
     ],
 )
 def test_a_wrong_setting_is_an_error_when_it_is_loaded_and_leaves_no_trace(bare, name, value, message):
@@ -154,6 +156,11 @@ def test_config_shows_and_changes(telling, out, caplog):
     telling("jobs.notify = 'live'")
     telling("%config RJobs.notify = 'prompt'")
     assert telling["jobs"].notify == "prompt"
+    telling("%config RJobs.keep_frames = True")
+    assert telling["jobs"].keep_frames is True
+    telling("jobs.keep_frames = False")
+    telling("%config RJobs.keep_frames = 'failed'")
+    assert telling["jobs"].keep_frames == "failed"
     telling("%config RJobs.timeout = 2")
     assert telling("%job 1").timeout == 2
     telling("%config RJobs.timeout = None")

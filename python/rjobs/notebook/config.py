@@ -35,6 +35,11 @@ class RJobs(Configurable):
         "block",
         help="With `max_queued` jobs waiting, one more waits ('block') or is refused ('reject').",
     ).tag(config=True)
+    keep_frames = AnyTrait(
+        "failed",
+        help="Which jobs keep the frames of what they raised, with all that is in their variables, for `debug()`: "
+        "'failed', True (also those that were killed or timed out), or False.",
+    ).tag(config=True)
     notify = AnyTrait(
         "prompt",
         help="Who is told when jobs end: 'prompt' (a line at the next prompt), 'live' (at once), False, or a function "
@@ -63,7 +68,7 @@ class RJobs(Configurable):
     def manager(self) -> JobManager:
         """Make a manager with these settings."""
         manager = JobManager(**{name: getattr(self, name) for name in _OF_MANAGER})
-        manager.notify = self.notify
+        manager.notify, manager.keep_frames = self.notify, self.keep_frames
         return manager
 
     def job_options(self) -> dict[str, Any]:
@@ -76,6 +81,10 @@ class RJobs(Configurable):
         if manager.notify != self.notify:
             changed, self._changed = self._changed, None
             self.notify = manager.notify
+            self._changed = changed
+        if manager.keep_frames != self.keep_frames:
+            changed, self._changed = self._changed, None
+            self.keep_frames = manager.keep_frames
             self._changed = changed
 
     @validate(*_POSITIVE)
@@ -101,7 +110,14 @@ class RJobs(Configurable):
             f"RJobs.notify must be 'prompt', 'live', False, or a function that takes the job, not {value!r}."
         )
 
-    @observe("notify", "table_rows", *_OF_MANAGER)
+    @validate("keep_frames")
+    def _valid_keep_frames(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        if isinstance(value, bool) or value == "failed":
+            return value
+        raise TraitError(f"RJobs.keep_frames must be True, False or 'failed', not {value!r}.")
+
+    @observe("notify", "keep_frames", "table_rows", *_OF_MANAGER)
     def _has_changed(self, change: Any) -> None:
         if self._changed is not None:
             self._changed(change["name"], change["new"])

@@ -121,6 +121,8 @@ class Session:
         """A setting is changed: have it hold from here on."""
         if name == "notify":
             self.manager().notify = value
+        elif name == "keep_frames":
+            self.manager().keep_frames = value
         elif name == "table_rows":
             _table.ROWS = value
         elif is_of_manager(name) and self._own is not None:

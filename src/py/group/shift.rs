@@ -319,6 +319,7 @@ impl Shift<'_> {
             explain_timeout(bound, &exception, at);
         }
         trim(&exception);
+        job.settle_frames(state, &exception);
         let item = work.batch.items.slice.get_item(at - work.batch.start);
         let failure = Failure {
             raised: Raised::new(&exception),
@@ -383,6 +384,7 @@ fn explain_kill(job: &Bound<'_, Job>, exception: &Bound<'_, PyBaseException>) {
             format!("{} was killed", job.get().title(job.py()))
         });
     }
+    job.get().settle_frames(State::Killed, exception);
 }
 
 fn explain_timeout(job: &Bound<'_, Job>, exception: &Bound<'_, PyBaseException>, item: usize) {
