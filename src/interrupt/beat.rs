@@ -9,10 +9,12 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::slot::Slot;
 use super::{interpreter, thread, wake};
+use crate::core::sync::Mutex;
 
 /// One thread. Never freed, since a signal may arrive late: used again for a later one.
 #[derive(Debug, Default)]
@@ -37,7 +39,19 @@ pub(crate) struct Beat {
     ended: AtomicU64,
     /// A call of the job may have returned early because of us, with a value that means nothing.
     is_nudged: AtomicBool,
+    /// The call of a library that the thread is in, which has to be told to end it.
+    library: Mutex<LibraryCall>,
     pub(super) request: Request,
+}
+
+/// A call of a library's method.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct LibraryCall {
+    /// Whose method, by its address: alive as long as this says so, since whoever calls it holds it. 0 for no call.
+    own: usize,
+    /// The innermost frame when it began.
+    frame: usize,
+    was_interrupted: bool,
 }
 
 /// Which system call is to be ended, and with what result. Written by the one waker before it sends the signal.
@@ -139,6 +153,42 @@ impl Beat {
         entry
     }
 
+    /// A call of a method of `own` begins in this frame; `leave_library` needs what this returns.
+    pub(super) fn enter_library(&self, own: *mut ffi::PyObject, frame: usize) -> LibraryCall {
+        let call = LibraryCall {
+            own: own as usize,
+            frame,
+            was_interrupted: false,
+        };
+        std::mem::replace(&mut *self.library.lock(), call)
+    }
+
+    /// It has returned; true when it was interrupted.
+    pub(super) fn leave_library(&self, outer: LibraryCall) -> bool {
+        std::mem::replace(&mut *self.library.lock(), outer).was_interrupted
+    }
+
+    /// Whose method runs, in the innermost call of a library.
+    pub(super) fn library_object<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let call = self.library.lock();
+        // SAFETY: attached; under the lock whoever called the method has not returned from it, and holds the object.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, call.own as *mut ffi::PyObject) }
+    }
+
+    pub(super) fn note_interrupted(&self) {
+        let mut call = self.library.lock();
+        call.was_interrupted = call.own != 0;
+    }
+
+    pub(super) fn is_in_library(&self) -> bool {
+        self.library.lock().own != 0
+    }
+
+    /// The innermost frame when the call of a library began that the thread is in; 0 where it is in none.
+    pub(super) fn library_frame(&self) -> usize {
+        self.library.lock().frame
+    }
+
     /// The guarded call that was entered last must not be struck (or may be again).
     pub(super) fn set_deaf(&self, is_deaf: bool) {
         self.is_deaf.store(is_deaf, Ordering::Release);
@@ -164,6 +214,7 @@ impl Beat {
         self.waits_for_lock.store(false, Ordering::Release);
         self.is_nudged.store(false, Ordering::Release);
         self.set_deaf(false);
+        *self.library.lock() = LibraryCall::default();
     }
 
     /// Before a signal is sent that may have a call return early.

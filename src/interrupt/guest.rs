@@ -47,20 +47,23 @@ pub(crate) fn strike_thread(exc: &Bound<'_, PyType>, ident: c_ulong) -> bool {
     let hit = unsafe { ffi::PyThreadState_SetAsyncExc(long(ident), exc.as_ptr()) > 0 };
     STRIKERS.fetch_sub(1, Ordering::SeqCst);
     if let Some(beat) = beat.filter(|_| hit && entry != 0) {
-        exc.py().detach(|| end_call(beat, entry));
+        end_call(exc.py(), beat, entry);
     }
     hit
 }
 
 /// Until the thread has left the call `entry`, or the time for that is over. The thread may be on its way into the system call,
 /// and wait for something else there that must not be touched: its turn to give the interpreter up.
-fn end_call(beat: &'static Beat, entry: u64) {
+fn end_call(py: Python<'_>, beat: &'static Beat, entry: u64) {
     let deadline = Instant::now() + WAKING;
     let mut pause = Duration::from_micros(20);
     let mut looks = Looks::default();
     while beat.current() == entry && Instant::now() < deadline {
-        wake(beat, entry, &mut looks);
-        std::thread::sleep(pause);
+        beat.end_library_call(py);
+        py.detach(|| {
+            wake(beat, entry, &mut looks);
+            std::thread::sleep(pause);
+        });
         pause *= 2;
     }
 }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::frozen::frozen;
+use super::guard::Told;
 use super::sight::{Fate, Spare};
 use super::slot::{Obstacle, Slot};
 use super::strike::Choice;
@@ -51,6 +52,14 @@ const LONGEST: Duration = Duration::from_millis(250);
 
 /// How long a job has not moved that is said to be in native code, or in a call that cannot be ended.
 const NATIVE: Duration = Duration::from_millis(100);
+
+/// How long a library is told to end its call in a row, also where it waits for a lock, and how often meanwhile.
+const BURST: Duration = Duration::from_millis(5);
+const LONG_BURST: Duration = Duration::from_millis(40);
+const TURN: Duration = Duration::from_micros(15);
+
+/// For how long that begins anew at once.
+const PATIENT: Duration = Duration::from_secs(2);
 
 /// How often it is struck before every line raises.
 const PATIENCE: u32 = 2;
@@ -125,7 +134,7 @@ impl Pursuit {
         }
         let entry = self.slot.beat().current();
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
-            wake(self.slot.beat(), entry, &mut self.looks);
+            self.end_call(py, entry);
         }
         FIRST
     }
@@ -142,7 +151,7 @@ impl Pursuit {
         match fate {
             Fate::Over => return Next::Over,
             Fate::PutOff => return self.put_off(py),
-            Fate::Underway => self.underway(entry),
+            Fate::Underway => self.underway(py, entry),
             Fate::Handled if self.since.elapsed() < GRACE => {}
             // It landed in a task, and an event loop of the job's own passes it on: struck in there, that would be left broken.
             Fate::Swallowed if self.since.elapsed() < GRACE && self.is_in_event_loop(py) => {}
@@ -224,8 +233,41 @@ impl Pursuit {
         Next::Ask
     }
 
-    fn underway(&mut self, entry: u64) {
-        let woken = wake(self.slot.beat(), entry, &mut self.looks);
+    /// Have the guarded call end that the job is in. A library that waits for a lock of its own tries to get that again and again, and
+    /// one that is between two statements does not hear: these are told as often, for a moment.
+    fn end_call(&mut self, py: Python<'_>, entry: u64) -> Wake {
+        let beat = self.slot.beat();
+        let begun = Instant::now();
+        let mut was_asked = false;
+        loop {
+            let told = if entry == 0 {
+                Told::Nobody
+            } else {
+                beat.end_library_call(py)
+            };
+            let woken = wake(beat, entry, &mut self.looks);
+            was_asked |= woken == Wake::Asked;
+            let time = if was_asked { LONG_BURST } else { BURST };
+            if told != Told::ToEnd || begun.elapsed() > time {
+                return woken;
+            }
+            py.detach(|| {
+                let next = Instant::now() + TURN;
+                while Instant::now() < next {
+                    std::thread::yield_now();
+                }
+            });
+            if beat.current() != entry || self.slot.fate(py, self.job) != Fate::Underway {
+                return Wake::Asked;
+            }
+        }
+    }
+
+    fn underway(&mut self, py: Python<'_>, entry: u64) {
+        let woken = self.end_call(py, entry);
+        if self.slot.beat().is_in_library() && self.since.elapsed() < PATIENT {
+            self.pause = FIRST;
+        }
         let obstacle = if woken == Wake::Asked || self.since.elapsed() <= NATIVE {
             Obstacle::None
         } else if entry != 0 || !is_possible() {
@@ -254,7 +296,7 @@ impl Pursuit {
         self.see_anew();
         let entry = self.slot.beat().current();
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
-            wake(self.slot.beat(), entry, &mut self.looks);
+            self.end_call(py, entry);
         }
     }
 

@@ -62,7 +62,7 @@ impl Slot {
             Spare::Loop => !self.is_in_loop(py),
             Spare::Above | Spare::Import if self.is_in(py, &[IMPORT]) => false,
             // What it waits in raises the exception itself, where that is safe.
-            _ if self.beat.current() != 0 => !self.beat.is_deaf(),
+            _ if self.beat.current() != 0 && !self.is_in_callback(py) => !self.beat.is_deaf(),
             Spare::Above if self.is_above_spared(py) => false,
             Spare::Above | Spare::Import | Spare::Locks => {
                 let is_behind = self

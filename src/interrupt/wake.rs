@@ -75,6 +75,10 @@ mod linux {
         Wake::Elsewhere
     }
 
+    pub(crate) fn waits_for_a_mutex(_beat: &'static Beat) -> bool {
+        false
+    }
+
     pub(crate) fn let_come() {}
 
     pub(crate) fn turn_off() {}
@@ -92,6 +96,17 @@ pub(crate) use linux::Looks;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub(crate) use nudge::Looks;
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+pub(crate) use linux::waits_for_a_mutex;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub(crate) use results::waits_for_a_mutex;
 
 pub(crate) use linux::{is_possible, let_come, reaches_this_thread, turn_off, uninstall, wake};
 

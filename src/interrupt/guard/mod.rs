@@ -7,6 +7,7 @@
 mod ask;
 mod kinds;
 mod leaves;
+mod library;
 mod locks;
 mod mode;
 mod others;
@@ -25,6 +26,7 @@ use pyo3::prelude::*;
 use super::beat::Entry;
 use who::Who;
 
+pub(super) use library::Told;
 pub(crate) use mode::mode;
 pub(super) use places::{ENTER_GENERATOR, GIVING, SPARED, is_spared_code};
 pub(crate) use tables::{aside, in_force, install, put_in_force, put_in_force_at_import, restore};

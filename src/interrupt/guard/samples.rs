@@ -6,8 +6,10 @@ use pyo3::prelude::*;
 pub(super) fn sample<'py>(owner: &str, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let py = object.py();
     let made = match owner {
-        // Without being initialized they have no descriptor.
-        "_socket.socket" | "_io.FileIO" => object.call_method1("__new__", (object,)),
+        // Without being initialized they have no descriptor, and no database.
+        "_socket.socket" | "_io.FileIO" | "_sqlite3.Connection" | "_sqlite3.Cursor" => {
+            object.call_method1("__new__", (object,))
+        }
         "_thread.LockType" => py
             .import("_thread")
             .and_then(|m| m.call_method0("allocate_lock")),

@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 
 use super::mode::{Mode, mode, read};
 use super::samples::sample;
-use super::trampolines::guard_for;
-use super::{leaves, locks, others, places, proof};
+use super::trampolines::{guard_for, guard_for_library};
+use super::{leaves, library, locks, others, places, proof};
 use crate::core::sync::Mutex;
 use crate::interrupt::wake;
 
@@ -92,14 +92,16 @@ pub(crate) fn put_in_force(py: Python<'_>) {
     put_in_force_but(py, |_| false);
 }
 
-/// The same, without importing `ssl`, which takes long: guards can be there for threads that block before the first job. As far as
+/// The same, without importing `ssl` and `sqlite3`, which take long: guards can be there for threads that block before the first job. As far as
 /// the environment says so.
 pub(crate) fn put_in_force_at_import(py: Python<'_>) -> PyResult<()> {
     places::prepare(py);
     if read(py)? == Mode::Import {
         let modules = py.import("sys")?.getattr("modules")?;
         put_in_force_but(py, |owner| {
-            owner.starts_with("_ssl") && !modules.contains("_ssl").unwrap_or(false)
+            let late = ["_ssl", "_sqlite3"].into_iter();
+            late.filter(|module| owner.starts_with(module))
+                .any(|module| !modules.contains(module).unwrap_or(false))
         });
     }
     Ok(())
@@ -129,6 +131,31 @@ fn put_in_force_but(py: Python<'_>, skip: impl Fn(&str) -> bool) {
         };
         for name in names.split_whitespace() {
             let change = || change(owner, object.as_ref().map_err(|why| *why)?, name, guard_for);
+            note(owner, name, change());
+        }
+    }
+    for (owner, names) in library::METHODS {
+        let object = if skip(owner) {
+            Err(NOT_LOADED)
+        } else {
+            named(py, owner)
+        };
+        if let (Ok(object), Ok(module)) = (&object, named(py, "_sqlite3")) {
+            library::prepare(&module);
+            if let Some(place) = object.cast().ok().and_then(library::next_of) {
+                let next = |original| Some(library::guard_next(original));
+                note(
+                    owner,
+                    "__next__",
+                    replace(place, format!("{owner}.__next__"), || true, next),
+                );
+            }
+        }
+        for name in names.split_whitespace() {
+            let change = || {
+                let object = object.as_ref().map_err(|why| *why)?;
+                change(owner, object, name, guard_for_library)
+            };
             note(owner, name, change());
         }
     }

@@ -5,11 +5,11 @@
 //! told by a constant, its place in the table.
 
 use std::mem::transmute;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use pyo3::ffi;
 
-use super::{Object, guarded};
+use super::{Object, guarded, library};
 
 /// `METH_NOARGS`, `METH_O`, `METH_VARARGS`.
 pub(super) type Plain = unsafe extern "C-unwind" fn(Object, Object) -> Object;
@@ -31,6 +31,8 @@ const PLACES: usize = 48;
 /// The originals of one convention.
 pub(super) struct Originals {
     functions: [AtomicPtr<()>; PLACES],
+    /// Of a library that has to be told to end its call.
+    of_library: [AtomicBool; PLACES],
     used: AtomicUsize,
 }
 
@@ -38,8 +40,13 @@ impl Originals {
     const fn new() -> Self {
         Self {
             functions: [const { AtomicPtr::new(std::ptr::null_mut()) }; PLACES],
+            of_library: [const { AtomicBool::new(false) }; PLACES],
             used: AtomicUsize::new(0),
         }
+    }
+
+    fn is_of_library(&self, place: usize) -> bool {
+        self.of_library[place].load(Ordering::Relaxed)
     }
 
     fn get(&self, place: usize) -> *mut () {
@@ -48,26 +55,33 @@ impl Originals {
 
     /// The place of a function, the one that it had before if it was here; None when the table is full. Under the lock of
     /// `tables`.
-    fn place(&self, function: *mut ()) -> Option<usize> {
+    fn place(&self, function: *mut (), of_library: bool) -> Option<usize> {
         let used = self.used.load(Ordering::Relaxed);
         if let Some(place) = (0..used).find(|place| self.get(*place) == function) {
             return Some(place);
         }
-        self.functions.get(used)?.store(function, Ordering::Release);
+        self.of_library
+            .get(used)?
+            .store(of_library, Ordering::Release);
+        self.functions[used].store(function, Ordering::Release);
         self.used.store(used + 1, Ordering::Relaxed);
         Some(used)
     }
 }
 
 macro_rules! convention {
-    ($table:ident, $guards:ident, $guard:ident, $kind:ident, ($($argument:ident: $type:ty),*)) => {
+    ($table:ident, $guards:ident, $guard:ident, $kind:ident, ($own:ident: Object $(, $argument:ident: $type:ty)*)) => {
         static $table: Originals = Originals::new();
 
-        unsafe extern "C-unwind" fn $guard<const PLACE: usize>($($argument: $type),*) -> Object {
+        unsafe extern "C-unwind" fn $guard<const PLACE: usize>($own: Object $(, $argument: $type)*) -> Object {
             // SAFETY: the table holds functions of this convention only, put there before this guard was called.
-            guarded(|| unsafe {
-                transmute::<*mut (), $kind>($table.get(PLACE))($($argument),*)
-            })
+            let original = || unsafe {
+                transmute::<*mut (), $kind>($table.get(PLACE))($own $(, $argument)*)
+            };
+            if $table.is_of_library(PLACE) {
+                return library::guarded($own, original);
+            }
+            guarded(original)
         }
 
         const $guards: [$kind; PLACES] = places!($guard);
@@ -92,16 +106,26 @@ convention!(METHOD, METHOD_GUARDS, method, Method,
 
 /// The guard for `function`, which is called as `flags` say; None for a convention that is not known, or a full table.
 pub(super) fn guard_for(function: *mut (), flags: i32) -> Option<*mut ()> {
+    guard(function, flags, false)
+}
+
+/// The same for a method of a library that has to be told to end its call.
+pub(super) fn guard_for_library(function: *mut (), flags: i32) -> Option<*mut ()> {
+    guard(function, flags, true)
+}
+
+fn guard(function: *mut (), flags: i32, of_library: bool) -> Option<*mut ()> {
+    let place = |table: &Originals| table.place(function, of_library);
     match flags {
         ffi::METH_NOARGS | ffi::METH_O | ffi::METH_VARARGS => {
-            Some(PLAIN_GUARDS[PLAIN.place(function)?] as *mut ())
+            Some(PLAIN_GUARDS[place(&PLAIN)?] as *mut ())
         }
-        super::tables::KEYWORDS => Some(KEYWORDS_GUARDS[KEYWORDS.place(function)?] as *mut ()),
-        ffi::METH_FASTCALL => Some(FAST_GUARDS[FAST.place(function)?] as *mut ()),
+        super::tables::KEYWORDS => Some(KEYWORDS_GUARDS[place(&KEYWORDS)?] as *mut ()),
+        ffi::METH_FASTCALL => Some(FAST_GUARDS[place(&FAST)?] as *mut ()),
         super::tables::FAST_KEYWORDS => {
-            Some(FAST_KEYWORDS_GUARDS[FAST_KEYWORDS.place(function)?] as *mut ())
+            Some(FAST_KEYWORDS_GUARDS[place(&FAST_KEYWORDS)?] as *mut ())
         }
-        super::tables::METHOD => Some(METHOD_GUARDS[METHOD.place(function)?] as *mut ()),
+        super::tables::METHOD => Some(METHOD_GUARDS[place(&METHOD)?] as *mut ()),
         _ => None,
     }
 }

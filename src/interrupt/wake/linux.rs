@@ -2,14 +2,12 @@
 
 use std::convert::Infallible;
 use std::ffi::c_int;
-use std::fs::File;
-use std::io::Read;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use super::registers::Registers;
-use super::results::{Waiting, result_for, result_for_met};
+use super::results::{Waiting, result_for, result_for_met, state_of};
 use super::{Looks, Wake, trial};
 use crate::core::clock;
 use crate::core::generations::{self, Generations};
@@ -214,35 +212,6 @@ extern "C" fn handle(_: c_int, info: *mut libc::siginfo_t, context: *mut libc::c
     request.answer.store(answer as u32, Ordering::Release);
 }
 
-/// What the kernel says of a thread: None where it says nothing at all, `Some(None)` where the thread is at work.
-#[expect(clippy::option_option)]
-fn state_of(thread: i32) -> Option<Option<Waiting>> {
-    let mut file = File::open(format!("/proc/self/task/{thread}/syscall")).ok()?;
-    let mut text = [0_u8; 256];
-    let length = file.read(&mut text).ok()?;
-    let text = std::str::from_utf8(&text[..length]).ok()?;
-    Some(parse(text))
-}
-
-fn parse(text: &str) -> Option<Waiting> {
-    let mut words = text.split_ascii_whitespace();
-    let number = words.next()?.parse().ok()?;
-    let mut numbers =
-        words.map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0));
-    let mut arguments = [0; 6];
-    for argument in &mut arguments {
-        *argument = numbers.next()?;
-    }
-    let sp = usize::try_from(numbers.next()?).ok()?;
-    let pc = usize::try_from(numbers.next()?).ok()?;
-    Some(Waiting {
-        number,
-        arguments,
-        sp,
-        pc,
-    })
-}
-
 /// End the system call that the guarded call `entry` waits in, if the thread still is in that (0: in none). Does not wait for
 /// it: the answer is looked for by the next call. What cannot be ended may be nudged, depending on what was seen at the last look.
 pub(crate) fn wake(beat: &'static Beat, entry: u64, looks: &mut Looks) -> Wake {
@@ -272,13 +241,25 @@ pub(crate) fn wake(beat: &'static Beat, entry: u64, looks: &mut Looks) -> Wake {
             _ => Wake::Elsewhere,
         };
     }
+    // A library may be in the midst of whatever else it does.
+    let only_sleeps = beat.is_in_library();
     let end = match state_of(thread) {
         Some(None) => {
-            if looks.nudges_at_work(entry) {
+            if !only_sleeps && looks.nudges_at_work(entry) {
                 nudge(&mut signal, beat);
             }
             return Wake::Elsewhere;
         }
+        Some(Some(waiting))
+            if only_sleeps
+                && !matches!(
+                    waiting.number,
+                    libc::SYS_nanosleep | libc::SYS_clock_nanosleep
+                ) =>
+        {
+            return Wake::Untouchable;
+        }
+        None if only_sleeps => return Wake::Untouchable,
         Some(Some(waiting)) => {
             match result_for(waiting.number, &waiting.arguments, beat.waits_for_lock()) {
                 Some(result) => Some((waiting, result)),

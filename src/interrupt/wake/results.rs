@@ -1,6 +1,10 @@
 //! Which system call may be ended how.
 
+use std::fs::File;
+use std::io::Read;
+
 use super::registers::Met;
+use crate::interrupt::beat::Beat;
 
 /// Where a thread waits in the kernel.
 pub(super) struct Waiting {
@@ -8,6 +12,42 @@ pub(super) struct Waiting {
     pub(super) arguments: [u64; 6],
     pub(super) sp: usize,
     pub(super) pc: usize,
+}
+
+/// What the kernel says of a thread: None where it says nothing at all, `Some(None)` where the thread is at work.
+#[expect(clippy::option_option)]
+pub(super) fn state_of(thread: i32) -> Option<Option<Waiting>> {
+    let mut file = File::open(format!("/proc/self/task/{thread}/syscall")).ok()?;
+    let mut text = [0_u8; 256];
+    let length = file.read(&mut text).ok()?;
+    let text = std::str::from_utf8(&text[..length]).ok()?;
+    Some(parse(text))
+}
+
+fn parse(text: &str) -> Option<Waiting> {
+    let mut words = text.split_ascii_whitespace();
+    let number = words.next()?.parse().ok()?;
+    let mut numbers =
+        words.map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0));
+    let mut arguments = [0; 6];
+    for argument in &mut arguments {
+        *argument = numbers.next()?;
+    }
+    let sp = usize::try_from(numbers.next()?).ok()?;
+    let pc = usize::try_from(numbers.next()?).ok()?;
+    Some(Waiting {
+        number,
+        arguments,
+        sp,
+        pc,
+    })
+}
+
+/// Whether the thread waits for a mutex of native code: on a futex, without a time limit. With one it waits for its turn to have the
+/// interpreter.
+pub(crate) fn waits_for_a_mutex(beat: &'static Beat) -> bool {
+    matches!(state_of(beat.thread()), Some(Some(waiting))
+        if waiting.number == libc::SYS_futex && waiting.arguments[3] == 0)
 }
 
 /// The least address that is mapped: below it a number is no pointer but a descriptor, a count or a clock.
