@@ -70,6 +70,7 @@ impl Drop for ThreadsStart {
     }
 }
 
+#[cfg(target_os = "linux")]
 unsafe extern "C" {
     // The same function; the older name is not in the headers that PyO3 declares.
     #[cfg_attr(Py_3_13, link_name = "Py_IsFinalizing")]
@@ -77,7 +78,9 @@ unsafe extern "C" {
     fn is_finalizing() -> std::ffi::c_int;
 }
 
-/// Whether no thread but the one that ends the program comes to the interpreter any more. For any thread, attached or not.
+/// Whether no thread but the one that ends the program comes to the interpreter any more. For any thread, attached or not; it is
+/// asked on Linux only.
+#[cfg(target_os = "linux")]
 pub(crate) fn is_on() -> bool {
     // SAFETY: reads one atomic field of the process.
     unsafe { is_finalizing() != 0 }

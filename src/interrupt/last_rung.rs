@@ -54,7 +54,7 @@ pub(crate) fn arm(stuck: Vec<Arc<Slot>>, code: c_int) {
 /// interpreter is finalized.
 fn is_stuck() -> bool {
     ARMED.get().is_some_and(|armed| {
-        armed.process == std::process::id() && armed.stuck.iter().any(|slot| slot.is_busy())
+        armed.process == std::process::id() && armed.stuck.iter().any(|slot| slot.is_at_work())
     })
 }
 

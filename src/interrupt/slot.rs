@@ -162,6 +162,15 @@ impl Slot {
         self.busy.load(Ordering::Acquire)
     }
 
+    /// Whether its thread is not done with a job, or an event loop's with a step.
+    pub(crate) fn is_at_work(&self) -> bool {
+        if self.is_shared {
+            self.job().is_some()
+        } else {
+            self.is_busy()
+        }
+    }
+
     pub(crate) fn thread(&self) -> Identity {
         self.thread
     }

@@ -144,8 +144,19 @@ pub(crate) fn _at_last(py: Python<'_>, code: i32) -> Vec<std::ffi::c_ulong> {
     }
     desk::let_go_of_all();
     current::nobody_works_for_a_job();
-    let slots = house::houses().into_iter().flat_map(|house| house.slots());
-    let stuck: Vec<_> = slots.filter(|slot| slot.is_busy()).collect();
+    let houses = house::houses().into_iter();
+    let stuck: Vec<_> = houses
+        .flat_map(|house| {
+            let on_the_loop = house.room.inside().into_iter();
+            let mut slots: Vec<_> = on_the_loop
+                .filter_map(|errand| errand.slot().cloned())
+                .take(1)
+                .collect();
+            slots.extend(house.slots());
+            slots
+        })
+        .filter(|slot| slot.is_at_work())
+        .collect();
     let idents = stuck.iter().map(|slot| slot.thread().ident).collect();
     if !stuck.is_empty() {
         last_rung::arm(stuck, code);

@@ -119,6 +119,18 @@ def test_what_takes_its_time_at_the_end_is_given_it(run, check, program, what):
     check(run(program(STUCK + source.replace("\n    ", "\n"))), 3, "done\n")
 
 
+@pytest.mark.parametrize("where", WAITS)
+@pytest.mark.parametrize("kind", ["a coroutine", "an item", "code"])
+def test_also_where_no_worker_runs_one_call(run, check, program, where, kind):
+    starts = {
+        "a coroutine": "async def stay():\n    stay_in_c()\nm.submit(stay)",
+        "an item": "m.map(lambda item: stay_in_c(), [1])",
+        "code": "m.new('stay_in_c()')",
+    }
+    source = STUCK.replace("m.submit(stay_in_c)", starts[kind])
+    check(run(program(f"{source}\n{WAITS[where]}\nsys.exit(7)")), 7, "")
+
+
 def test_a_job_that_comes_out_of_it_meanwhile_leaves_the_end_as_it_is(run, check, program):
     source = """
     def let_go():
