@@ -55,6 +55,7 @@ fn _rjobs(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(py::fault::_panic, module)?)?;
     module.add_function(wrap_pyfunction!(py::held::call_held, module)?)?;
     module.add_function(wrap_pyfunction!(py::held::call_undisturbed, module)?)?;
+    module.add_function(wrap_pyfunction!(py::hog::_set_hog_limit, module)?)?;
     module.add_function(wrap_pyfunction!(py::kill::_guards, module)?)?;
     module.add_function(wrap_pyfunction!(py::kill::_guards_aside, module)?)?;
     module.add_function(wrap_pyfunction!(py::kill::_set_guards, module)?)?;

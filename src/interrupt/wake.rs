@@ -83,6 +83,10 @@ mod linux {
 
     pub(crate) fn turn_off() {}
 
+    pub(crate) fn is_at_work(_thread: u64) -> bool {
+        false
+    }
+
     pub(crate) fn uninstall() {}
 }
 
@@ -90,12 +94,12 @@ mod linux {
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 )))]
-pub(crate) use linux::Looks;
+pub(crate) use linux::{Looks, is_at_work};
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
-pub(crate) use nudge::Looks;
+pub(crate) use nudge::{Looks, is_at_work};
 
 #[cfg(not(all(
     target_os = "linux",

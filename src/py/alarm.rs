@@ -9,6 +9,7 @@ use super::event_loop::chase::Chase;
 use super::event_loop::errand::Errand;
 use super::fault::{self, Place, may_happen};
 use super::group::{self, Group};
+use super::hog::Sign;
 use super::house::House;
 use super::job::Job;
 use super::kill::{step, strike};
@@ -35,6 +36,8 @@ pub(crate) enum Alarm {
     /// The same two for a coroutine job.
     Overdue(Arc<Errand>),
     Chase(Box<Chase>),
+    /// A sign that the interpreter can be had.
+    Sign(Arc<Sign>),
     /// Whether the workers of a group are held up.
     Group(Arc<House>, Weak<Group>, group::Reason),
 }
@@ -69,6 +72,7 @@ impl Alarm {
             Self::Again(job) => for_job(job.into_bound(py), again::its_time),
             Self::Limits(house) => gates::look(py, &house),
             Self::Forget(house, number) => again::forget(py, &house, number),
+            Self::Sign(sign) => sign.give(),
             Self::Overdue(errand) => Errand::ask(&errand, &py.get_type::<JobTimeout>()),
             // They attach by themselves, where they have to.
             Self::Chase(_) | Self::Group(..) => {}

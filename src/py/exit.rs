@@ -140,6 +140,7 @@ pub(crate) fn _at_last(py: Python<'_>, code: i32) -> Vec<std::ffi::c_ulong> {
     }
     // What is kept here is the program's, and to be finalized with it: jobs that nobody waits for any more.
     for house in house::houses() {
+        house.watch.stop();
         drop((house.timers.clear(), house.limits.take_all()));
     }
     desk::let_go_of_all();

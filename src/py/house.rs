@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use super::alarm::Alarm;
 use super::errors;
 use super::event_loop::room::Room;
+use super::hog::{self, Watch};
 use super::job::Job;
 use super::keep_frames::Setting;
 use super::news::News;
@@ -31,6 +32,8 @@ use crate::interrupt::thread;
 pub(crate) struct House {
     pub(crate) pool: Pool<Py<Job>>,
     pub(crate) timers: Timers<Alarm>,
+    /// Looks for code that keeps the interpreter.
+    pub(crate) watch: Watch,
     pub(crate) entrance: Entrance,
     pub(crate) limits: Limits<Py<Job>>,
     /// When the timers look at the limits next.
@@ -98,6 +101,7 @@ impl House {
         let house = Arc::new(Self {
             pool: Pool::new(max_workers, idle_timeout),
             timers: Timers::new(Alarm::fire, Arc::clone(&roll), thread::native_id),
+            watch: Watch::new(Timers::new(hog::look, Arc::clone(&roll), thread::native_id)),
             entrance: Entrance::new(),
             limits: Limits::new(),
             next_look: Mutex::new(None),

@@ -356,6 +356,7 @@ impl JobManager {
             return Ok(());
         }
         // What is left to come is of no use any more: records to be forgotten, looks at limits.
+        house.watch.stop();
         let alarms = house.timers.clear();
         drop(alarms);
         let has_commands = house.has_commands.load(Ordering::Acquire) && desk::let_go();

@@ -26,6 +26,7 @@ mod gates;
 mod generators;
 pub(crate) mod group;
 pub(crate) mod held;
+pub(crate) mod hog;
 pub(crate) mod house;
 pub(crate) mod job;
 mod job_end;
@@ -100,6 +101,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     pending::find(py)?;
     landing::prepare(py);
     frame::prepare(py)?;
+    hog::read(py)?;
     guard::put_in_force_at_import(py)?;
     exit::watch_forks(module)?;
     Ok(())

@@ -315,6 +315,7 @@ impl Shift<'_> {
             self.leave_job();
             return None;
         }
+        job.house.watch.begin(&job.house);
         let deadline = job.timeout.and_then(|timeout| {
             let deadline = Alarm::Deadline(Deadline {
                 house: Arc::clone(&job.house),

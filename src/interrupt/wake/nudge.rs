@@ -10,7 +10,7 @@
 //! whole time would never come to the end of it.
 
 use super::owner;
-use super::results::Waiting;
+use super::results::{Waiting, state_of};
 
 /// How often foreign code is nudged between two strikes.
 const OFTEN: u32 = 8;
@@ -51,6 +51,11 @@ impl Looks {
         self.at_work = entry;
         is_again
     }
+}
+
+/// Whether a thread of this process is at work, and waits in no system call. False where that cannot be told.
+pub(crate) fn is_at_work(thread: u64) -> bool {
+    i32::try_from(thread).is_ok_and(|thread| matches!(state_of(thread), Some(None)))
 }
 
 /// The system calls that end with `EINTR` after any handler (signal(7)), so that whoever calls them has to be ready for that: waits

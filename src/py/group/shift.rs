@@ -269,14 +269,14 @@ impl Shift<'_> {
             *went = Went::Home;
             return false;
         }
+        job.house.watch.begin(&job.house);
         let deadline = job.timeout.and_then(|timeout| {
             let deadline = Alarm::Deadline(Deadline {
                 house: Arc::clone(&job.house),
                 slot: Arc::clone(self.slot),
                 job: aim,
             });
-            // More than the clock can count is no limit.
-            let when = Instant::now().checked_add(timeout)?;
+            let when = Instant::now().checked_add(timeout)?; // more than the clock counts: no limit
             Some(job.house.timers.add(when, deadline))
         });
         let result = if let Some(Err(error)) = &deadline {
