@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from rjobs._cancellers import register_canceller
 from rjobs._progress import track
 from rjobs._rjobs import Job, JobGroup, JobManager, __version__, current_job, kill_thread
 from rjobs._tools import get_chunks
@@ -49,6 +50,7 @@ __all__ = [
     "current_job",
     "get_chunks",
     "kill_thread",
+    "register_canceller",
     "track",
 ]
 

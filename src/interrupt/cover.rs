@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::call;
+use super::frames::Frames;
 use super::slot::{Aim, Slot};
 use crate::core::sync::{Condvar, Mutex};
 
@@ -27,6 +28,8 @@ pub(crate) struct Cover {
     pub(crate) cancel: Py<PyAny>,
     /// Whose block it is.
     pub(crate) job: Py<PyAny>,
+    /// Where it is no block, but a call of a library: the frame in which that waits.
+    frame: Option<Py<PyAny>>,
     /// Strikes go through it.
     is_lifted: AtomicBool,
     stage: Mutex<Stage>,
@@ -61,10 +64,11 @@ impl Stage {
 }
 
 impl Cover {
-    pub(crate) fn new(cancel: Py<PyAny>, job: Py<PyAny>) -> Arc<Self> {
+    pub(crate) fn new(cancel: Py<PyAny>, job: Py<PyAny>, frame: Option<Py<PyAny>>) -> Arc<Self> {
         Arc::new(Self {
             cancel,
             job,
+            frame,
             is_lifted: AtomicBool::new(false),
             stage: Mutex::new(Stage::default()),
             changed: Condvar::new(),
@@ -148,6 +152,14 @@ impl Cover {
         }
     }
 
+    /// The call that it is around has returned; false while its function runs.
+    fn is_left(&self) -> bool {
+        let mut stage = self.stage.lock();
+        let runs = matches!(stage.call, Call::Runs);
+        stage.is_over |= !runs;
+        !runs
+    }
+
     /// What its function raised, once it was called and has returned; `None` within where nothing was. And whether it still runs.
     pub(crate) fn outcome(&self, py: Python<'_>) -> (bool, Option<Py<PyAny>>) {
         let stage = self.stage.lock();
@@ -214,6 +226,56 @@ impl Slot {
         };
         drop(aim);
         drop(waiting);
+    }
+
+    /// The job is in a call that this ends; nothing of its thread waits for the end of that. False when it is over.
+    pub(crate) fn cover_call(&self, cover: &Arc<Cover>, job: u64) -> bool {
+        let mut aim = self.aim.lock();
+        let is_it = aim.job == Some(job);
+        if is_it {
+            aim.covers.push(Arc::clone(cover));
+        }
+        is_it
+    }
+
+    /// A function that ends calls has been called for the job, where nothing waits for it.
+    pub(crate) fn note_help(&self, job: u64) {
+        let mut aim = self.aim.lock();
+        aim.was_helped |= aim.job == Some(job);
+    }
+
+    /// What waited for a library's call that has returned meanwhile, and is to be sent: not while the job handles what came of it.
+    pub(crate) fn leave_calls(&self, py: Python<'_>, job: u64) -> Option<Py<PyType>> {
+        let calls: Vec<_> = {
+            let aim = self.aim.lock();
+            if aim.job != Some(job) {
+                return None;
+            }
+            let calls = aim.covers.iter().filter(|cover| cover.frame.is_some());
+            calls.cloned().collect()
+        };
+        if calls.is_empty() || Frames::handles_any(py, self.thread.ident) {
+            return None;
+        }
+        let has_returned = |cover: &&Arc<Cover>| {
+            let frame = cover.frame.as_ref().map(Py::as_ptr);
+            // SAFETY: attached, and it runs the job, as was seen since.
+            let is_in = frame.is_some_and(|frame| unsafe { self.frames.hold(py, frame) });
+            !is_in && cover.is_left()
+        };
+        let left: Vec<_> = calls.iter().filter(has_returned).collect();
+        let mut aim = self.aim.lock();
+        if aim.job != Some(job) {
+            return None;
+        }
+        for cover in left {
+            aim.was_helped |= cover.was_called();
+            aim.covers.retain(|it| !Arc::ptr_eq(it, cover));
+        }
+        if aim.held > 0 || aim.is_covered() {
+            return None;
+        }
+        aim.waiting.take()
     }
 
     /// Whether strikes at the job wait for functions of covers, or for those to be called.

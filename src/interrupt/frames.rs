@@ -163,6 +163,38 @@ impl Frames {
         Self::handled(class, ident).unwrap_or(false)
     }
 
+    /// Whether the thread handles any exception just now.
+    pub(super) fn handles_any(py: Python<'_>, ident: std::ffi::c_ulong) -> bool {
+        let _quiet = Collector::off();
+        let handled = || -> PyResult<bool> {
+            let all = py.import("sys")?.call_method0("_current_exceptions")?;
+            let mut exception = all.get_item(ident)?;
+            if let Ok(three) = exception.cast::<PyTuple>() {
+                exception = three.get_item(1)?;
+            }
+            Ok(!exception.is_none())
+        };
+        handled().unwrap_or(false)
+    }
+
+    /// Whether this frame is among those of the thread.
+    ///
+    /// # Safety
+    /// As for `are_in`.
+    pub(super) unsafe fn hold(&self, py: Python<'_>, wanted: *mut ffi::PyObject) -> bool {
+        let _quiet = Collector::off();
+        // SAFETY: as asked of the caller.
+        let mut frame = unsafe { self.innermost(py) };
+        for _ in 0..DEEPEST {
+            let Some(inner) = frame else { return false };
+            if inner.as_any().as_ptr() == wanted {
+                return true;
+            }
+            frame = inner.back();
+        }
+        false
+    }
+
     fn handled(class: &Bound<'_, PyType>, ident: std::ffi::c_ulong) -> PyResult<bool> {
         let sys = class.py().import("sys")?;
         let mut exception = sys.call_method0("_current_exceptions")?.get_item(ident)?;

@@ -61,6 +61,10 @@ const TURN: Duration = Duration::from_micros(15);
 /// For how long that begins anew at once.
 const PATIENT: Duration = Duration::from_secs(2);
 
+/// How long a job has been in native code that is helped out of it, and when that is tried again.
+const HELP: Duration = Duration::from_millis(3);
+const HELP_AGAIN: Duration = Duration::from_secs(1);
+
 /// How often it is struck before every line raises.
 const PATIENCE: u32 = 2;
 
@@ -84,6 +88,8 @@ pub(crate) struct Pursuit {
     looks: Looks,
     /// How often its event loop was asked once more.
     asked_again: u32,
+    /// When a library's own way to end its call was last looked for.
+    helped: Option<Instant>,
     /// Another worker was asked for, in the place of this one.
     pub(crate) is_replaced: bool,
 }
@@ -115,6 +121,7 @@ impl Pursuit {
             rest: AGAIN,
             looks: Looks::default(),
             asked_again: 0,
+            helped: None,
             is_replaced: false,
         }
     }
@@ -125,6 +132,17 @@ impl Pursuit {
 
     pub(crate) fn job(&self) -> u64 {
         self.job
+    }
+
+    /// Whether a call should be looked for that only its library can end: in native code that is no guarded call. Seldom true.
+    pub(crate) fn wants_help(&mut self) -> bool {
+        let is_native = self.seen == Fate::Underway && self.slot.beat().current() == 0;
+        let is_time =
+            self.since.elapsed() > HELP && self.helped.is_none_or(|at| at.elapsed() > HELP_AGAIN);
+        if is_native && is_time {
+            self.helped = Some(Instant::now());
+        }
+        is_native && is_time
     }
 
     /// The first step, by who sent the strike; then `step` after what this returns.

@@ -70,6 +70,15 @@ pub(crate) fn strike(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyTyp
         return;
     };
     let py = exc.py();
+    if slot.striker(py, job).is_none() && !slot.is_held() {
+        on_kill::cover_call(py, house, slot, job);
+    }
+    strike_there(house, slot, exc, job);
+}
+
+/// The same, whatever the job is in.
+fn strike_there(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyType>, job: u64) {
+    let py = exc.py();
     let striker = slot.striker(py, job).filter(|_| !slot.is_held());
     if let Some(striker) = striker {
         slot.put_off(exc, job);
@@ -103,11 +112,18 @@ fn pursue(house: &Arc<House>, pursuit: Pursuit, time: Duration) {
 
 pub(crate) fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
     let (slot, job) = (Arc::clone(pursuit.slot()), pursuit.job());
-    if let Some(exc) = slot.lift_covers(job) {
-        strike(house, &slot, exc.bind(py), job);
+    if let Some(exc) = slot.leave_calls(py, job) {
+        // Where it is in another call by now, that is ended, too, and is not waited for any more.
+        on_kill::help_out(py, house, &slot, job);
+        strike_there(house, &slot, exc.bind(py), job);
+    } else if let Some(exc) = slot.lift_covers(job) {
+        strike_there(house, &slot, exc.bind(py), job);
     }
     let next = pursuit.step(py);
     on_kill::call_due(&slot, job);
+    if pursuit.wants_help() {
+        on_kill::help_out(py, house, &slot, job);
+    }
     replace_worker(py, house, &mut pursuit, next == Next::Over);
     let time = match next {
         Next::Over => return,

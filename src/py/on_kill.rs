@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use super::event_loop::errand::Errand;
 use super::event_loop::meaning::instance_of;
 use super::event_loop::to_the_loop::is_coroutine_function;
+use super::house::House;
 use super::job::Job;
 use super::{current, fault, shim};
 use crate::core::sync::{STACK_SIZE, has_memory_for_thread};
@@ -54,7 +55,11 @@ impl OnKill {
         let Some(slot) = &self.slot else {
             return Ok(());
         };
-        let cover = Cover::new(self.cancel.clone_ref(py), self.job.clone_ref(py).into_any());
+        let cover = Cover::new(
+            self.cancel.clone_ref(py),
+            self.job.clone_ref(py).into_any(),
+            None,
+        );
         match &self.errand {
             Some(errand) => errand.enter_cover(&cover),
             None => slot.enter_cover(&cover),
@@ -261,6 +266,39 @@ fn call_one(cover: Arc<Cover>, previous: Option<Arc<Cover>>) {
     #[cfg(not(Py_3_13))]
     if let Some(_visit) = visits::enter() {
         Python::try_attach(current::forget_this_thread);
+    }
+}
+
+/// The job that runs on a worker's thread.
+fn job_of(py: Python<'_>, house: &House, slot: &Arc<Slot>) -> Option<Py<PyAny>> {
+    let members = house.members();
+    let (_, here) = members.iter().find(|(its, _)| Arc::ptr_eq(its, slot))?;
+    let job = here.lock().as_ref().map(|job| job.clone_ref(py));
+    job.map(Py::into_any)
+}
+
+/// Where the job is in a call that a library can end: strikes wait for that from here on, as in a block.
+pub(crate) fn cover_call(py: Python<'_>, house: &House, slot: &Arc<Slot>, job: u64) {
+    let found = shim::FIND_CANCELLER.call(py, (slot.thread().ident,));
+    let Some((cancel, frame)) = found
+        .ok()
+        .and_then(|found| found.extract::<(Py<PyAny>, Py<PyAny>)>().ok())
+    else {
+        return;
+    };
+    if let Some(its) = job_of(py, house, slot) {
+        slot.cover_call(&Cover::new(cancel, its, Some(frame)), job);
+    }
+}
+
+/// The same for a call without a frame of its own, when what was sent is under way: it is ended, and what was sent arrives.
+pub(crate) fn help_out(py: Python<'_>, house: &House, slot: &Arc<Slot>, job: u64) {
+    let thread = slot.thread();
+    let found = shim::FIND_NATIVE_CANCELLER.call(py, (thread.ident, thread.native_id));
+    let cancel = found.ok().filter(|cancel| !cancel.is_none());
+    if let (Some(cancel), Some(its)) = (cancel, job_of(py, house, slot)) {
+        slot.note_help(job);
+        call_all(vec![Cover::new(cancel.unbind(), its, None)]);
     }
 }
 

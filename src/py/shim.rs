@@ -182,6 +182,8 @@ doors! {
         TIDY_THREAD = "rjobs._near", "tidy_thread";
         NOTHING = "rjobs._near", "nothing";
         CALL_ON_KILL = "rjobs._near", "call_on_kill";
+        FIND_CANCELLER = "rjobs._cancellers", "find";
+        FIND_NATIVE_CANCELLER = "rjobs._cancellers", "find_native";
         ARE_GONE = "rjobs._lifecycle", "are_gone";
         EXCEPTION_IN_CALLBACK = "rjobs._near", "exception_in_callback";
         IS_MADE_BY = "rjobs._near", "is_made_by";
