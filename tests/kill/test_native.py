@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import sqlite3
 import sys
 import time
 
@@ -114,37 +113,6 @@ def test_a_time_out_in_a_raw_call_lands_when_it_returns(manager, until, pipe):
     os.write(writer, b"x")
     job.join(10)
     assert job.state == "timed_out"
-
-
-def test_a_busy_sqlite_is_reported_and_ended_when_its_wait_is_over(manager, until, tmp_path):
-    path = tmp_path / "base"
-    holder = sqlite3.connect(path, isolation_level=None)
-    holder.execute("begin exclusive")
-    seen = []
-
-    def work():
-        base = sqlite3.connect(path, timeout=1000, isolation_level=None)
-        try:
-            base.execute("begin exclusive")
-        except BaseException as error:
-            seen.append(type(error))
-            raise
-        finally:
-            base.close()
-
-    job = manager.submit(work)
-    time.sleep(0.2)
-    assert job.kill(0.5) is False
-    assert until(lambda: job.in_native_code)
-    assert manager.submit(int).get(10) == 0
-    holder.execute("commit")
-    job.join(20)
-    assert job.state == "killed"
-    assert seen in ([], [rjobs.JobKilled])
-    # Nobody has the base any more.
-    holder.execute("begin exclusive")
-    holder.execute("rollback")
-    holder.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="calls are ended on Linux")
