@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyFrame, PyTuple};
+use pyo3::types::PyTuple;
 
 use super::call;
 use super::names::name;
@@ -63,14 +63,9 @@ fn empty_all(exception: &Bound<'_, PyBaseException>, also_shared: bool) {
 
 fn empty_one(frame: &Bound<'_, PyAny>) {
     let py = frame.py();
-    let Ok(own) = frame.cast::<PyFrame>() else {
-        return;
-    };
-    // A generator or coroutine that goes on: up to CPython 3.12 it would be closed.
-    // SAFETY: attached, with a frame that is alive; a new reference or NULL.
-    let owner =
-        unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetGenerator(own.as_ptr().cast())) };
-    if owner.is_some() {
+    // From CPython 3.13 on it refuses by itself.
+    #[cfg(not(Py_3_13))]
+    if goes_on(frame) {
         return;
     }
     if let Ok(clear) = frame.getattr(name!(py, "clear")) {
@@ -80,4 +75,18 @@ fn empty_one(frame: &Bound<'_, PyAny>) {
         #[cfg(not(Py_3_13))]
         let _ = frame.getattr(name!(py, "f_locals"));
     }
+}
+
+/// Whether it is that of a generator or coroutine that has not ended, which would be closed.
+#[cfg(not(Py_3_13))]
+fn goes_on(frame: &Bound<'_, PyAny>) -> bool {
+    let Ok(own) = frame.cast::<pyo3::types::PyFrame>() else {
+        return true;
+    };
+    // SAFETY: attached, with a frame that is alive; a new reference or NULL.
+    let owner = unsafe {
+        let owner = ffi::PyFrame_GetGenerator(own.as_ptr().cast());
+        Bound::from_owned_ptr_or_opt(frame.py(), owner)
+    };
+    owner.is_some()
 }
