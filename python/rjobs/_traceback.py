@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rjobs.errors import JobKilled
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import CodeType, TracebackType
 
 
 def shell() -> Any | None:
@@ -74,7 +76,45 @@ def _by_ipython(exc: BaseException, tb: TracebackType | None) -> str | None:
         formatter = copy.copy(here.InteractiveTB)
         lines = formatter.structured_traceback(type(exc), exc, tb, tb_offset=0)
     text = formatter.stb2text(lines)
-    return text if isinstance(text, str) else None
+    return _with_arguments(text, exc, tb) if isinstance(text, str) else None
+
+
+# What IPython shows where a frame has no variables any more, as those of a job that was ended.
+_EMPTIED = re.compile(
+    # After a space, or the sign of a colour.
+    r"(?:(?<=\s)|(?<=\dm))(?P<name>[^\W\d][\w.<>]*|<\w+>)(?P<color>(?:\x1b\[[\d;]*m)*)"
+    r"\(\*\*\*failed resolving arguments\*\*\*\)"
+)
+
+
+def _with_arguments(text: str, exc: BaseException, tb: TracebackType | None) -> str:
+    """Name the arguments of functions as IPython does, by their code."""
+    if "***failed resolving arguments***" not in text:
+        return text
+    known: dict[str, str] = {}
+    seen: set[int] = set()
+    link: BaseException | None = exc
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        for frame, _ in traceback.walk_tb(tb if link is exc else link.__traceback__):
+            known[frame.f_code.co_name] = ", ".join(_arguments(frame.f_code))
+        link = link.__cause__ or link.__context__
+
+    def named(found: re.Match[str]) -> str:
+        function = found["name"].rpartition(".")[2]
+        return f"{found['name']}{found['color']}({known.get(function, '...')})"
+
+    return _EMPTIED.sub(named, text)
+
+
+def _arguments(code: CodeType) -> list[str]:
+    plain = code.co_argcount + code.co_kwonlyargcount
+    names = list(code.co_varnames[:plain])
+    for flag, stars in ((inspect.CO_VARARGS, "*"), (inspect.CO_VARKEYWORDS, "**")):
+        if code.co_flags & flag:
+            names.append(stars + code.co_varnames[plain])
+            plain += 1
+    return names
 
 
 def _has_group(exc: BaseException | None) -> bool:
