@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import re
 import sys
 import traceback
@@ -110,7 +109,8 @@ def _with_arguments(text: str, exc: BaseException, tb: TracebackType | None) -> 
 def _arguments(code: CodeType) -> list[str]:
     plain = code.co_argcount + code.co_kwonlyargcount
     names = list(code.co_varnames[:plain])
-    for flag, stars in ((inspect.CO_VARARGS, "*"), (inspect.CO_VARKEYWORDS, "**")):
+    # `inspect.CO_VARARGS` and `CO_VARKEYWORDS`; that module takes long to import.
+    for flag, stars in ((0x04, "*"), (0x08, "**")):
         if code.co_flags & flag:
             names.append(stars + code.co_varnames[plain])
             plain += 1
