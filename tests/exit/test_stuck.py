@@ -95,7 +95,13 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("what", SLOW)
+# 3.15 does not run on with a finalizer that waits for a lock, without rjobs neither.
+NOT_ON_3_15 = pytest.mark.skipif(sys.version_info >= (3, 15), reason="CPython 3.15 cuts it short itself")
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=NOT_ON_3_15 if "for a while" in what else ()) for what in SLOW]
+)
 def test_what_takes_its_time_at_the_end_is_given_it(run, check, program, what):
     source = f"""
     def slow(say=say, sleep=time.sleep):
