@@ -140,7 +140,9 @@ fn put_in_force_but(py: Python<'_>, skip: impl Fn(&str) -> bool) {
         } else {
             named(py, owner)
         };
-        if let (Ok(object), Ok(module)) = (&object, named(py, "_sqlite3")) {
+        if let Ok(object) = &object
+            && let Ok(module) = named(py, "_sqlite3")
+        {
             library::prepare(&module);
             if let Some(place) = object.cast().ok().and_then(library::next_of) {
                 let next = |original| Some(library::guard_next(original));
