@@ -72,7 +72,7 @@ pub(crate) fn load() {
 
 /// Keep it again, if it is gone and there is memory; whether it is kept.
 #[inline]
-pub(crate) fn hold() -> bool {
+pub(super) fn hold() -> bool {
     kept::hold()
 }
 

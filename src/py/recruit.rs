@@ -13,7 +13,7 @@ use super::worker::Worker;
 use super::{log, shim, unraisable};
 use crate::core::pool::Admission;
 use crate::core::sync::{Mutex, has_memory_for_thread};
-use crate::interrupt::{ballast, call, guard};
+use crate::interrupt::{call, guard};
 use std::sync::Arc;
 
 /// Bytes of a worker's stack. Deep recursion must meet Python's own limit first: 2 MiB overflow on 3.11 to 3.13 with the
@@ -100,7 +100,6 @@ pub(crate) fn start_thread(py: Python<'_>, runner: &Bound<'_, PyAny>, name: &str
     if has_memory_for_thread(STACK_SIZE).is_err() {
         return Err(PyRuntimeError::new_err("can't start new thread: no memory"));
     }
-    ballast::hold();
     // On this thread and not on the new one, which the end of the interpreter may unwind wherever it runs Python code.
     guard::install(py);
     shim::open_what_asyncio_brings(py);
