@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rjobs.errors import JobKilled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType, TracebackType
 
 
@@ -91,13 +92,9 @@ def _with_arguments(text: str, exc: BaseException, tb: TracebackType | None) -> 
     if "***failed resolving arguments***" not in text:
         return text
     known: dict[str, str] = {}
-    seen: set[int] = set()
-    link: BaseException | None = exc
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
+    for link in _chain(exc):
         for frame, _ in traceback.walk_tb(tb if link is exc else link.__traceback__):
             known[frame.f_code.co_name] = ", ".join(_arguments(frame.f_code))
-        link = link.__cause__ or link.__context__
 
     def named(found: re.Match[str]) -> str:
         function = found["name"].rpartition(".")[2]
@@ -117,11 +114,14 @@ def _arguments(code: CodeType) -> list[str]:
     return names
 
 
-def _has_group(exc: BaseException | None) -> bool:
+def _has_group(exc: BaseException) -> bool:
+    return any(isinstance(link, BaseExceptionGroup) for link in _chain(exc))
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it came of, the newest first."""
     seen: set[int] = set()
     while exc is not None and id(exc) not in seen:
-        if isinstance(exc, BaseExceptionGroup):
-            return True
+        yield exc
         seen.add(id(exc))
         exc = exc.__cause__ or exc.__context__
-    return False
