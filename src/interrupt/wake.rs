@@ -17,36 +17,6 @@
 ))]
 mod linux;
 
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-mod nudge;
-
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-mod owner;
-
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-mod registers;
-
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-mod results;
-
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-mod trial;
-
 #[cfg(not(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -90,29 +60,10 @@ mod linux {
     pub(crate) fn uninstall() {}
 }
 
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
-pub(crate) use linux::{Looks, is_at_work};
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-pub(crate) use nudge::{Looks, is_at_work};
-
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
-pub(crate) use linux::waits_for_a_mutex;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-pub(crate) use results::waits_for_a_mutex;
-
-pub(crate) use linux::{is_possible, let_come, reaches_this_thread, turn_off, uninstall, wake};
+pub(crate) use linux::{
+    Looks, is_at_work, is_possible, let_come, reaches_this_thread, turn_off, uninstall,
+    waits_for_a_mutex, wake,
+};
 
 /// What was found, and done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,19 +1,28 @@
 //! The signal, its handler, and which system call may be ended how.
 
+mod nudge;
+mod owner;
+mod registers;
+mod results;
+mod trial;
+
 use std::convert::Infallible;
 use std::ffi::c_int;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use super::registers::Registers;
-use super::results::{Waiting, result_for, result_for_met, state_of};
-use super::{Looks, Wake, trial};
+use self::registers::Registers;
+use self::results::{Waiting, result_for, result_for_met, state_of};
+use super::Wake;
 use crate::core::clock;
 use crate::core::generations::{self, Generations};
 use crate::core::once::Once;
 use crate::core::sync::Mutex;
 use crate::interrupt::beat::{Answer, Beat};
+
+pub(crate) use nudge::{Looks, is_at_work};
+pub(crate) use results::waits_for_a_mutex;
 
 /// The signal that was chosen; 0 for none so far, or where none is free. Changed and used by one waker at a time.
 static SIGNAL: Generations<Mutex<c_int>> = Generations::new();

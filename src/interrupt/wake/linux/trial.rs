@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread::{Builder, sleep};
 use std::time::Duration;
 
-use super::linux::wake_unseen;
+use super::wake_unseen;
 use crate::interrupt::beat::Beat;
 
 /// How long the thread waits when nothing ends it. Milliseconds.
