@@ -64,6 +64,11 @@ fn place(py: Python<'_>) -> Option<usize> {
     })
 }
 
+/// Find the place, when rjobs is imported: `Python::run` keeps others waiting while it makes what it needs (see `core::once`).
+pub(crate) fn prepare(py: Python<'_>) {
+    place(py);
+}
+
 /// `function.__code__.co_flags`. Runs no Python code.
 pub(crate) fn flags(function: &Bound<'_, PyFunction>) -> c_int {
     match place(function.py()) {

@@ -15,7 +15,7 @@ use super::job::Job;
 use super::recruit::{Recruited, recruit};
 use super::seconds::Given;
 use super::wait::Patience;
-use super::{current, desk, exit, on_kill};
+use super::{current, desk, exit, on_kill, shim};
 use crate::command::Wish;
 use crate::core::pool::Admission;
 use crate::core::state::State;
@@ -325,7 +325,7 @@ pub(crate) fn kill_thread(
         return Err(PyErr::from_type(class, "the thread killed itself"));
     }
     // What was loaded since rjobs was imported (`ssl`), for what the thread does next.
-    guard::install(py);
+    shim::importing(py, || guard::install(py));
     if strike_thread(&class, ident) {
         Ok(())
     } else {

@@ -222,7 +222,7 @@ impl JobManager {
         shim::open(py, Opened::Manager)?;
         shim::open_what_asyncio_brings(py);
         // PyO3 imports `datetime` for the first time that it makes; what it makes is not needed.
-        drop(SystemTime::UNIX_EPOCH.into_pyobject(py)?);
+        shim::importing(py, || SystemTime::UNIX_EPOCH.into_pyobject(py).map(drop))?;
         shim::INSTALL_LIFECYCLE.call(py, ())?;
         shim::INSTALL_CAPTURE.call(py, ())?;
         let registry = Arc::new(Registry::new());

@@ -72,9 +72,11 @@ pub(crate) mod work;
 pub(crate) mod worker;
 
 use pyo3::exceptions::PyImportError;
+use pyo3::impl_::extract_argument::argument_extraction_error;
 use pyo3::prelude::*;
+use pyo3::types::PyMapping;
 
-use crate::interrupt::{frame, guard, interpreter, landing, pending};
+use crate::interrupt::{codes, frame, guard, interpreter, landing, pending};
 
 /// The threads, the guards and the classes of rjobs are there once in a process, for its main interpreter. `CPython` would let another
 /// one in: up to 3.11 any, later those with the same GIL.
@@ -88,6 +90,17 @@ pub(crate) fn refuse_subinterpreters() -> PyResult<()> {
     ))
 }
 
+/// Have `PyO3` make what it makes at the first use and keeps others waiting for, of what our code uses: a child of a fork in that
+/// moment would wait for ever (see `core::once`).
+fn touch_pyo3(py: Python<'_>) {
+    // The module of a class, which it asks for where an argument is no `bool`, and the note on an argument that is refused.
+    let class = py.get_type::<PyImportError>();
+    let _ = class.module();
+    argument_extraction_error(py, "", PyImportError::new_err(()));
+    // `collections.abc.Mapping`.
+    let _ = class.cast::<PyMapping>();
+}
+
 /// What importing the module does, once.
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -96,6 +109,8 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     log::install(py);
     // Now and here, so that no worker ever has to import.
     errors::touch(py);
+    touch_pyo3(py);
+    codes::prepare(py);
     shim::open(py, shim::Opened::Import)?;
     // For threads that block before the first job, and are to be ended by `kill_thread`.
     pending::find(py)?;

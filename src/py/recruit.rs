@@ -101,7 +101,7 @@ pub(crate) fn start_thread(py: Python<'_>, runner: &Bound<'_, PyAny>, name: &str
         return Err(PyRuntimeError::new_err("can't start new thread: no memory"));
     }
     // On this thread and not on the new one, which the end of the interpreter may unwind wherever it runs Python code.
-    guard::install(py);
+    shim::importing(py, || guard::install(py));
     shim::open_what_asyncio_brings(py);
     unraisable::install(py)?;
     let roomy = Roomy::set(py)?;

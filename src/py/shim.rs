@@ -54,15 +54,12 @@ impl Door {
 
     /// The function.
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        // Held: a kill in the middle of an import would leave the module broken for the process.
         let find = || {
-            let _opening = Opening::begin();
-            held::undisturbed(py, || {
-                let module = py.import(self.module)?;
-                module.getattr(self.name).map(Bound::unbind)
-            })
+            let module = py.import(self.module)?;
+            module.getattr(self.name).map(Bound::unbind)
         };
-        Ok(self.found.get_or_try_make(find)?.bind(py))
+        let found = self.found.get_or_try_make(|| importing(py, find))?;
+        Ok(found.bind(py))
     }
 
     /// Call it, in a way that the end of the interpreter cannot abort (see `interrupt::call`).
@@ -87,6 +84,12 @@ static OPENING: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     /// And by this one.
     static MINE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Do what may import a module. Forks wait for it, and kills: one in the middle would leave the module broken for the process.
+pub(crate) fn importing<R>(py: Python<'_>, import: impl FnOnce() -> R) -> R {
+    let _opening = Opening::begin();
+    held::undisturbed(py, import)
 }
 
 /// Somebody is at a door: the module may be half imported.
