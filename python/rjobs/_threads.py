@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -105,8 +106,12 @@ class WorkerThread(threading.Thread):
         return super().__repr__().replace(self._name, self.name, 1)
 
     def _delete(self) -> None:
-        # `Thread` asks `get_ident`, which gives another where gevent or eventlet has patched it meanwhile.
+        # The last that `Thread` does on the thread. It asks `get_ident`, which gives another where gevent or eventlet has patched
+        # it meanwhile.
+        join_ended()
         threading._active.pop(self._ident, None)  # type: ignore[attr-defined]  # noqa: SLF001
+        if sys.version_info >= (3, 13):
+            _ended.append(weakref.ref(self))
 
     def run(self) -> None:
         """Run jobs until the manager lets this thread go."""
@@ -119,6 +124,28 @@ class WorkerThread(threading.Thread):
         """Give its number back."""
         if self._crew is not None:
             self._crew.give_back(self._number)
+
+
+# Workers whose Python code has ended, and which nobody has joined.
+_ended: deque[weakref.ref[threading.Thread]] = deque()
+
+
+def join_ended() -> None:
+    """Join the workers that have ended, without waiting for any.
+
+    From CPython 3.13 on the system keeps the stack of a thread until it is joined, or its `Thread` is no more. The frames of a job
+    that was killed keep that: each record would hold on to the 16 MiB of address space of its thread, and to what was used of it.
+    """
+    for _ in range(len(_ended)):
+        try:
+            ended = _ended.popleft()
+        except IndexError:
+            return
+        thread = ended()
+        if thread is not None:
+            threading.Thread.join(thread, 0)
+            if thread.is_alive():
+                _ended.append(ended)
 
 
 def join(thread: threading.Thread, timeout: float | None) -> None:

@@ -217,3 +217,34 @@ class TestFromWithin:
         executor = rjobs.Executor(2)
         assert executor.submit(executor.shutdown).result(20) is None
         executor.shutdown()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="how much memory is mapped is not told here")
+@pytest.mark.parametrize("at_once", [1, 20])
+def test_the_record_of_a_killed_job_does_not_keep_its_thread_s_stack(at_once):
+    stack = 16 * 2**20
+    with rjobs.JobManager() as manager:
+
+        def kill_some():
+            together = threading.Barrier(at_once + 1)
+
+            def waits():
+                together.wait()
+                threading.Event().wait()
+
+            jobs = [manager.submit(waits) for _ in range(at_once)]
+            together.wait()
+            for job in jobs:
+                assert job.kill(20)
+
+        def mapped():
+            return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+        # The C library keeps some stacks and arenas for what comes.
+        kill_some()
+        kill_some()
+        before = mapped()
+        for _ in range(100 // at_once):
+            kill_some()
+        assert len(manager) >= 100
+        assert mapped() - before < 60 * stack
