@@ -53,6 +53,10 @@ fn _rjobs(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(py::exit::_keep_for_good, module)?)?;
     module.add_function(wrap_pyfunction!(py::exit::_watch_exit_code, module)?)?;
     module.add_function(wrap_pyfunction!(py::fault::_panic, module)?)?;
+    module.add_function(wrap_pyfunction!(
+        interrupt::interpreter::_current_frames,
+        module
+    )?)?;
     module.add_function(wrap_pyfunction!(py::held::call_held, module)?)?;
     module.add_function(wrap_pyfunction!(py::held::call_undisturbed, module)?)?;
     module.add_function(wrap_pyfunction!(py::hog::_set_hog_limit, module)?)?;

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 import linecache
 import os
-import sys
 import sysconfig
 from types import BuiltinFunctionType, FrameType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
+
+from rjobs._rjobs import _current_frames
 
 if TYPE_CHECKING:
     from rjobs._rjobs import Job
@@ -47,7 +48,7 @@ def native_call(job: Job[Any]) -> str | None:
     None for a job that runs nowhere, and where even the line cannot be told.
     """
     ident = job.ident
-    frame = sys._current_frames().get(ident) if ident is not None and job.running() else None  # noqa: SLF001
+    frame = _current_frames().get(ident) if ident is not None and job.running() else None
     if frame is None:
         return None
     try:

@@ -10,6 +10,8 @@ import re
 import sys
 from functools import partial
 
+from rjobs._rjobs import _current_frames
+
 # mypy reads it as True.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def register_canceller(where: str | Callable[..., object], cancel: Cancel, /) ->
 def find(ident: int) -> tuple[Callable[[], object], FrameType] | None:
     """What ends the call that a thread is in, and the frame in which the call waits."""
     try:
-        frame = sys._current_frames().get(ident)  # noqa: SLF001
+        frame = _current_frames().get(ident)
         for _ in range(_DEEPEST):
             if frame is None:
                 break
@@ -123,7 +125,7 @@ def find_native(ident: int, native_id: int) -> Callable[[], object] | None:
     try:
         if found := find(ident):
             return found[0]
-        frame = sys._current_frames().get(ident)  # noqa: SLF001
+        frame = _current_frames().get(ident)
         if "psycopg2" in sys.modules and (cancel := _find_psycopg2(native_id)):
             return cancel
         if "duckdb" in sys.modules and frame is not None:

@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from rjobs._near import is_users
+from rjobs._rjobs import _current_frames
 from rjobs._traceback import shell
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def stack(job: Job[Any]) -> str:
 
 
 def _on_thread(ident: int) -> _Frames:
-    frame = sys._current_frames().get(ident)  # noqa: SLF001
+    frame = _current_frames().get(ident)
     frames = []
     while frame is not None:
         frames.append((frame, frame.f_lineno))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from rjobs._rjobs import _keep_for_good
+from rjobs._rjobs import _current_frames, _keep_for_good
 
 __rjobs_internal__ = True
 
@@ -28,7 +28,7 @@ def spare(stuck: list[int]) -> None:
 
 def _libraries(stuck: list[int]) -> frozenset[str]:
     """Whose code those threads are in: top-level modules."""
-    frames = sys._current_frames()  # noqa: SLF001 - public, whatever its name says
+    frames = _current_frames()
     found = set()
     for ident in stuck:
         frame = frames.get(ident)

@@ -114,6 +114,8 @@ with rjobs.JobManager() as jobs:
     job = jobs.submit(run, code)
     assert __import__("os").read(reading, 1) == b"x"
     # The interpreter's own code goes on: nothing of this one is raised there. Then the job ends.
+    # What looks at the frames of threads: CPython's own function would break those of the other interpreter.
+    assert isinstance(job.stack(), str)
     assert job.kill()
     assert job.state == "killed"
     assert __import__("os").read(reading, 1) == b"y"
