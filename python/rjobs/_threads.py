@@ -106,8 +106,8 @@ class WorkerThread(threading.Thread):
         return super().__repr__().replace(self._name, self.name, 1)
 
     def _delete(self) -> None:
-        # The last that `Thread` does on the thread. It asks `get_ident`, which gives another where gevent or eventlet has
-        # patched it meanwhile.
+        # The last that `Thread` does on the thread. It asks `get_ident`, which gives another where gevent or eventlet
+        # has patched it meanwhile.
         join_ended()
         threading._active.pop(self._ident, None)  # type: ignore[attr-defined]  # noqa: SLF001
         if sys.version_info >= (3, 13):
@@ -133,9 +133,9 @@ _ended: deque[weakref.ref[threading.Thread]] = deque()
 def join_ended() -> None:
     """Join the workers that have ended, without waiting for any.
 
-    From CPython 3.13 on the system keeps the stack of a thread until it is joined, or its `Thread` is no more. The frames
-    of a job that was killed keep that: each record would hold on to the 16 MiB of address space of its thread, and to what
-    was used of it.
+    From CPython 3.13 on the system keeps the stack of a thread until it is joined, or its `Thread` is no more. The
+    frames of a job that was killed keep that: each record would hold on to the 16 MiB of address space of its thread,
+    and to what was used of it.
     """
     for _ in range(len(_ended)):
         try:
