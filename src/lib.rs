@@ -28,6 +28,7 @@ fn _rjobs(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<py::manager::JobManager>()?;
     module.add_class::<py::progress::Progress>()?;
     module.add_class::<py::progress::ProgressBar>()?;
+    module.add_class::<py::troop::Aide>()?;
     module.add_class::<py::values::JobValues>()?;
     module.add_class::<py::view::ManagerView>()?;
     module.add_class::<py::worker::Worker>()?;
@@ -72,6 +73,9 @@ fn _rjobs(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(py::seconds::wait_limit, module)?)?;
     module.add_function(wrap_pyfunction!(py::shim::_doors, module)?)?;
     module.add_function(wrap_pyfunction!(py::streams::forget_streams, module)?)?;
+    module.add_function(wrap_pyfunction!(py::troop::belongings, module)?)?;
+    module.add_function(wrap_pyfunction!(py::troop::enlist, module)?)?;
+    module.add_function(wrap_pyfunction!(py::troop::is_to_end, module)?)?;
     module.add_function(wrap_pyfunction!(py::wait::waits_let_greenlets_run, module)?)?;
     py::init(module)
 }

@@ -13,13 +13,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from rjobs import _figures, _late, _pyplot, _streams, _threads, _tqdm, _widgets
+from rjobs import _figures, _late, _pyplot, _streams, _threads, _tqdm, _troops, _widgets
 from rjobs._rjobs import _current, adopt, call_held, current_job, refuse_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rjobs._rjobs import Job
+    from rjobs._rjobs import Aide, Job
 
 __rjobs_internal__ = True
 
@@ -47,6 +47,7 @@ def install() -> None:
         _undo.append(_pyplot.uninstall)
         _widgets.install()
         _undo.append(_widgets.uninstall)
+        _undo.extend(_troops.watch())
     hook_streams()
 
 
@@ -72,12 +73,6 @@ def _put_back() -> None:
         builtins.input = _input
 
 
-def _serves_others(thread: threading.Thread) -> bool:
-    # A thread that runs an event loop works for whoever posts to it, and callbacks bring their own context.
-    target = getattr(thread, "_target", None)
-    return getattr(target, "__name__", "") == "run_forever"
-
-
 @functools.wraps(_thread_start)
 def _start_for_job(self: threading.Thread) -> None:
     job = current_job()
@@ -86,14 +81,31 @@ def _start_for_job(self: threading.Thread) -> None:
         return
     # It may run an event loop, and be the first to.
     _hook_event_loops()
-    if not _serves_others(self):
-        _adopt_later(self, job)
+    aide = None
+    if self.ident is None and not _troops.works_for_others(self):
+        aide = _troops.enlisted(self, sys._getframe(1))  # noqa: SLF001
+        _adopt_later(self, job, aide)
     # Held: on 3.11 a kill would find the newborn thread in the place of the job's, and in no version should it leave
     # `threading` half way through.
-    call_held(_thread_start, self)
+    try:
+        call_held(_start_and_tell, self, aide)
+    except BaseException:
+        if aide is not None and self.ident is None:
+            aide.end()
+        raise
 
 
-def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
+def _start_and_tell(thread: Any, aide: Aide | None) -> None:
+    _thread_start(thread)
+    if aide is not None:
+        # What a join waits for: 3.11 and 3.12, 3.13, and later. It may have ended by now.
+        for name in ("_tstate_lock", "_handle", "_os_thread_handle"):
+            awaited = getattr(thread, name, None)
+            if awaited is not None:
+                aide.is_awaited_by(awaited)
+
+
+def _adopt_later(thread: threading.Thread, job: Job[Any], aide: Aide | None) -> None:
     """Have the thread work for ``job`` when it runs."""
     run = thread.run
     within = _widgets.entries()
@@ -104,24 +116,32 @@ def _adopt_later(thread: threading.Thread, job: Job[Any]) -> None:
     def run_for_job() -> None:
         with contextlib.suppress(AttributeError):
             del thread.run
-        adopt(handed_over.pop())
+        if aide is None:
+            adopt(handed_over.pop())
+        else:
+            aide.begin(handed_over.pop())
         _widgets.enter(within)
         try:
-            run()
+            if aide is None or not aide.is_one_piece():
+                run()
+            else:
+                aide.call(run)
         except:  # noqa: E722
-            # As threading's bootstrap does it, but while the thread still works for the job.
-            thread._invoke_excepthook(thread)  # type: ignore[attr-defined]  # noqa: SLF001
+            # As threading's bootstrap does it, but while the thread still works for the job, and not for the job's end.
+            if aide is None or not aide.was_killed():
+                thread._invoke_excepthook(thread)  # type: ignore[attr-defined]  # noqa: SLF001
         finally:
             try:
                 adopted = current_job()
                 if adopted is not None:
                     _figures.thread_ends(adopted)
             finally:
+                if aide is not None:
+                    aide.end()
                 adopt(None)
 
     # One that was started before cannot be started again, and says so.
-    if thread.ident is None:
-        thread.run = run_for_job  # type: ignore[method-assign]
+    thread.run = run_for_job  # type: ignore[method-assign]
 
 
 def _hook_event_loops() -> None:

@@ -26,6 +26,7 @@ __rjobs_internal__ = True
 _installed = False
 _before_waiting: list[Callable[[], object]] = []
 _before_ending: list[Callable[[], object]] = []
+_after_ending: list[Callable[[], object]] = []
 
 # Seconds after a signal in which no other is heard.
 _DEAF = 2.0
@@ -55,6 +56,12 @@ def before_waiting(hook: Callable[[], object]) -> None:
 def before_ending(hook: Callable[[], object]) -> None:
     """Have `hook()` called when no job is waited for any more, before those that are left are ended."""
     _before_ending.append(hook)
+
+
+def after_ending(hook: Callable[[], object]) -> None:
+    """Have `hook()` called when the jobs that were left have been ended."""
+    if hook not in _after_ending:
+        _after_ending.append(hook)
 
 
 def _register(hook: Callable[[], object]) -> None:
@@ -141,6 +148,8 @@ def _end_jobs(interrupted: BaseException | None) -> None:
     for hook in reversed(_before_ending):
         hook()
     _at_exit()
+    for hook in _after_ending:
+        hook()
 
 
 class _Signals:

@@ -33,6 +33,8 @@ pub(crate) struct Beat {
     current: AtomicU64,
     /// It waits for a lock, with a time limit of ours: such a wait may be ended as if its time were over.
     waits_for_lock: AtomicBool,
+    /// What it waits for, a lock or the end of a thread, by its address; 0 for nothing.
+    awaited: AtomicUsize,
     /// The guarded call is one that must not be struck.
     is_deaf: AtomicBool,
     /// The guarded call whose system call was ended by us.
@@ -213,6 +215,7 @@ impl Beat {
         self.current.store(0, Ordering::Release);
         self.waits_for_lock.store(false, Ordering::Release);
         self.is_nudged.store(false, Ordering::Release);
+        self.awaits(0);
         self.set_deaf(false);
         *self.library.lock() = LibraryCall::default();
     }
@@ -224,6 +227,15 @@ impl Beat {
 
     pub(super) fn is_nudged(&self) -> bool {
         self.is_nudged.load(Ordering::Acquire)
+    }
+
+    /// It waits for this from here on; 0: no more.
+    pub(super) fn awaits(&self, address: usize) {
+        self.awaited.store(address, Ordering::Release);
+    }
+
+    pub(super) fn awaited(&self) -> usize {
+        self.awaited.load(Ordering::Acquire)
     }
 
     /// The guest got a lock, or was raised an exception in the place of one (0).

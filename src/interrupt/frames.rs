@@ -21,6 +21,9 @@ pub(super) const LIBRARIES: [&str; 8] = [
     "tempfile",
 ];
 
+/// Our own.
+const OURS: &str = "rjobs";
+
 /// How many frames are looked at.
 const DEEPEST: usize = 2_000;
 /// How many are where a finalizer may be, and what it interrupted.
@@ -70,6 +73,28 @@ impl Frames {
             by_library &= standard;
             if !by_library && !import {
                 return false;
+            }
+            frame = inner.back();
+        }
+        false
+    }
+
+    /// The same for the frames beneath our own, which are the innermost.
+    ///
+    /// # Safety
+    /// As for `are_in`.
+    pub(super) unsafe fn are_beneath_ours(&self, py: Python<'_>, modules: &[&str]) -> bool {
+        let _quiet = Collector::off();
+        // SAFETY: as asked of the caller.
+        let mut frame = unsafe { self.innermost(py) };
+        let mut is_ours = true;
+        for _ in 0..DEEPEST {
+            let Some(inner) = frame else { return false };
+            let (ours, is_it, standard) =
+                inner.ask_module(|top| (top == OURS, modules.contains(&top), is_standard(top)));
+            is_ours &= ours;
+            if is_it || !(is_ours || standard) {
+                return is_it;
             }
             frame = inner.back();
         }

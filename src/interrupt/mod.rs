@@ -36,4 +36,5 @@ pub(crate) mod steps;
 mod storm;
 pub(crate) mod strike;
 pub(crate) mod thread;
+pub(crate) mod troop;
 pub(crate) mod wake;

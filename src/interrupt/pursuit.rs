@@ -8,6 +8,7 @@
 //! | arrived, and the job cleans up | left alone for half a second, then struck again |
 //! | arrived, and an event loop of its own goes on | the same: it passes on what a task has raised |
 //! | arrived, and the job went on | struck again; the third time each of its lines raises |
+//! | it waits for threads that the job started | they are struck, and the job only when they have ended, or it is killed once more |
 //! | its event loop has cancelled it, and half a second later it goes on | cancelled again; the third time each line raises |
 //!
 //! "Has not moved" is told by the innermost frame and its instruction, "cleans up" by the exception that the thread handles.
@@ -65,6 +66,12 @@ const PATIENT: Duration = Duration::from_secs(2);
 const HELP: Duration = Duration::from_millis(3);
 const HELP_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a job that waits beside its own threads is left alone: they are struck first, and what it waits for may raise that.
+const ASIDE: Duration = Duration::from_millis(30);
+
+/// How soon a job is looked at again that has waited for its own threads for long.
+const LATER: Duration = Duration::from_millis(10);
+
 /// How often it is struck before every line raises.
 const PATIENCE: u32 = 2;
 
@@ -92,6 +99,8 @@ pub(crate) struct Pursuit {
     helped: Option<Instant>,
     /// Another worker was asked for, in the place of this one.
     pub(crate) is_replaced: bool,
+    /// The job was struck again, and so are the threads that it has started meanwhile. For who takes the steps.
+    pub(crate) is_struck_again: bool,
 }
 
 /// When to look again.
@@ -123,6 +132,7 @@ impl Pursuit {
             asked_again: 0,
             helped: None,
             is_replaced: false,
+            is_struck_again: false,
         }
     }
 
@@ -178,6 +188,8 @@ impl Pursuit {
                     return self.ask_again(py);
                 }
             }
+            // What it gives back while it cleans up may still be used by its threads.
+            Fate::Handled if self.slot.waits_beside_its_own() => self.has_time_again(),
             Fate::Handled | Fate::Swallowed => self.strike_again(py),
         }
         self.slow_down()
@@ -199,6 +211,12 @@ impl Pursuit {
         if !self.slot.has_put_off() {
             // It waits for the end of a shield, which sends it.
             return self.slow_down();
+        }
+        let joins = !has_striker && frozen(py, || self.slot.joins_its_own(py)) == Some(true);
+        if joins || (self.begun.elapsed() < ASIDE && self.slot.waits_beside_its_own()) {
+            self.waits_for_threads();
+            let is_long = self.since.elapsed() > NATIVE;
+            return Next::In(if is_long { LATER } else { AGAIN });
         }
         let bursts = self.slot.bursts();
         if bursts != self.bursts {
@@ -251,6 +269,20 @@ impl Pursuit {
         Next::Ask
     }
 
+    /// The time in which it cleans up begins anew after a wait for its own threads.
+    fn has_time_again(&mut self) {
+        self.slot
+            .note_obstacle(Obstacle::Threads, self.since.elapsed());
+        self.see_anew();
+    }
+
+    fn waits_for_threads(&self) {
+        if self.since.elapsed() > NATIVE {
+            self.slot
+                .note_obstacle(Obstacle::Threads, self.since.elapsed());
+        }
+    }
+
     /// Have the guarded call end that the job is in. A library that waits for a lock of its own tries to get that again and again, and
     /// one that is between two statements does not hear: these are told as often, for a moment.
     fn end_call(&mut self, py: Python<'_>, entry: u64) -> Wake {
@@ -282,6 +314,11 @@ impl Pursuit {
     }
 
     fn underway(&mut self, py: Python<'_>, entry: u64) {
+        if frozen(py, || self.slot.joins_its_own(py)) == Some(true) {
+            // It began to wait for them before what was sent could arrive.
+            self.waits_for_threads();
+            return;
+        }
         let woken = self.end_call(py, entry);
         if self.slot.beat().is_in_library() && self.since.elapsed() < PATIENT {
             self.pause = FIRST;
@@ -308,9 +345,13 @@ impl Pursuit {
             }
         });
         if may_be_struck != Some(true) {
+            if frozen(py, || self.slot.joins_its_own(py)) == Some(true) {
+                self.has_time_again();
+            }
             return;
         }
         self.struck_again += 1;
+        self.is_struck_again = true;
         self.see_anew();
         let entry = self.slot.beat().current();
         if entry != 0 && self.slot.fate(py, self.job) == Fate::Underway {
@@ -331,5 +372,15 @@ impl Pursuit {
             pause = pause.min(GRACE.saturating_sub(self.since.elapsed()).max(FIRST));
         }
         Next::In(pause)
+    }
+}
+
+impl Slot {
+    /// End the guarded call that `job` waits in, if what was sent is still to arrive.
+    pub(crate) fn wake(&self, py: Python<'_>, job: u64, looks: &mut Looks) {
+        let entry = self.beat().current();
+        if entry != 0 && self.fate(py, job) == Fate::Underway {
+            wake(self.beat(), entry, looks);
+        }
     }
 }

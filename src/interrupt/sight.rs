@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use super::finalizer::TOLD_ONCE;
 use super::frame::IMPORT;
 use super::frames::{Frames, LIBRARIES};
-use super::guard::{GIVING, SPARED};
+use super::guard::{GIVING, JOINING, SPARED};
 use super::slot::Slot;
 
 /// Where a job is not struck: the strike would be lost there, or leave broken what others need.
@@ -58,6 +58,9 @@ impl Slot {
         if self.is_shared && self.is_in_asyncio(py) {
             return false;
         }
+        if self.joins_its_own(py) {
+            return false;
+        }
         match spare {
             Spare::Loop => !self.is_in_loop(py),
             Spare::Above | Spare::Import if self.is_in(py, &[IMPORT]) => false,
@@ -73,6 +76,12 @@ impl Slot {
                 !(is_behind || self.is_spared(py) || is_before_exit())
             }
         }
+    }
+
+    /// Whether the thread is in code of the standard library that waits for threads, and not in its wait just now.
+    pub(super) fn is_about_to_join(&self, py: Python<'_>) -> bool {
+        // SAFETY: attached; the thread runs a job, as everybody who asks has seen since they attached.
+        unsafe { self.frames.run(py, &JOINING) }
     }
 
     /// Whether a permit of a semaphore is being given back.

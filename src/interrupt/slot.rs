@@ -1,8 +1,8 @@
 //! A worker as strikers see it: who it is, what it runs, what is to happen to that. The protocol is in `strike.rs`.
 
 use std::ffi::c_ulong;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyBaseException;
@@ -18,6 +18,7 @@ use super::pending;
 use super::sight::Position;
 use super::steps::Struck;
 use super::storm::Storm;
+use super::troop::Troop;
 use crate::core::bell::Bell;
 use crate::core::clock;
 use crate::core::sync::Mutex;
@@ -34,6 +35,8 @@ pub(crate) struct Slot {
     pub(super) open: AtomicBool,
     /// Its thread runs an event loop for many jobs: what belongs to all of them is not struck.
     pub(super) is_shared: bool,
+    /// Its thread was started by a job, and is no worker.
+    pub(crate) is_member: bool,
     /// How often it was opened.
     pub(super) steps: AtomicU64,
     /// How many strikes were sent to the thread.
@@ -59,6 +62,10 @@ pub(crate) struct Slot {
     /// Rings when a strike was sent.
     pub(super) bell: Arc<Bell>,
     pub(super) aim: Mutex<Aim>,
+    /// Its job has started threads.
+    pub(super) leads: AtomicBool,
+    /// The threads that the job has started, this one among them if it is one.
+    pub(super) troop: Mutex<Weak<Troop>>,
 }
 
 /// Why a strike that was sent does not land.
@@ -71,6 +78,8 @@ pub(crate) enum Obstacle {
     Call = 1,
     /// The job is in native code that is no guarded call, and has been for a while.
     Native = 2,
+    /// The job waits for the end of threads that it started, which were struck.
+    Threads = 3,
 }
 
 /// Who a worker thread is.
@@ -138,6 +147,7 @@ impl Slot {
             busy: AtomicBool::new(true),
             open: AtomicBool::new(false),
             is_shared: false,
+            is_member: false,
             steps: AtomicU64::new(0),
             sends: AtomicU64::new(0),
             put_off: AtomicBool::new(false),
@@ -151,6 +161,8 @@ impl Slot {
             footing: Footing::default(),
             bell: Bell::of_this_thread(),
             aim: Mutex::new(Aim::default()),
+            leads: AtomicBool::new(false),
+            troop: Mutex::new(Weak::new()),
         }
     }
 
@@ -219,6 +231,7 @@ impl Slot {
         match self.obstacle.load(Ordering::Acquire) {
             known if known == Obstacle::Native as u8 => Obstacle::Native,
             known if known == Obstacle::Call as u8 => Obstacle::Call,
+            known if known == Obstacle::Threads as u8 => Obstacle::Threads,
             _ => Obstacle::None,
         }
     }

@@ -53,12 +53,14 @@ impl Slot {
         self.open.store(false, Ordering::Relaxed);
         let struck = over.struck;
         let mut arrived = false;
+        // Whatever threads and processes that were struck have made of that comes of it as well.
+        let troop_is_struck = self.leads_nobody();
         if struck {
             // SAFETY: the caller's own thread.
             let is_pending = unsafe { self.frames.has_pending(py) } == Some(true);
             // What was swallowed in a finalizer and put off has not arrived; what the job's event loop was asked for and did has.
             let was_raised = over.sent.is_some() && !is_pending && !self.has_put_off();
-            arrived = over.itself || was_raised || over.done.is_some();
+            arrived = over.itself || was_raised || over.done.is_some() || troop_is_struck;
             self.put_off.store(false, Ordering::Relaxed);
             // Nobody sends anything new, since the slot is closed.
             self.take_back(py);
@@ -139,7 +141,11 @@ impl Slot {
         if has_striker {
             return Some(exc);
         }
-        self.strike(exc.bind(py), job);
+        if self.is_in_the_midst(py) {
+            self.put_off(exc.bind(py), job);
+        } else {
+            self.strike(exc.bind(py), job);
+        }
         None
     }
 
@@ -250,7 +256,9 @@ impl Slot {
     /// Strike `job`, or put that off if it must not be struck where it is.
     pub(crate) fn strike_or_put_off(&self, exc: &Bound<'_, PyType>, job: u64) {
         frozen(exc.py(), || {
-            if self.is_covered(job) || self.may_be_struck(exc.py(), job, Spare::Above) {
+            let may_be =
+                || self.may_be_struck(exc.py(), job, Spare::Above) && !self.waits_beside_its_own();
+            if self.is_covered(job) || may_be() {
                 self.strike(exc, job);
             } else {
                 self.put_off(exc, job);

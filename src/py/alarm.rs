@@ -13,7 +13,7 @@ use super::hog::Sign;
 use super::house::House;
 use super::job::Job;
 use super::kill::{step, strike};
-use super::{again, current, gates};
+use super::{again, current, gates, troop};
 use crate::core::visits;
 use crate::interrupt::pursuit::Pursuit;
 use crate::interrupt::slot::Slot;
@@ -38,6 +38,8 @@ pub(crate) enum Alarm {
     Chase(Box<Chase>),
     /// A sign that the interpreter can be had.
     Sign(Arc<Sign>),
+    /// What has become of processes that a job has started, and that were asked to end.
+    Troop(Arc<House>, Py<PyAny>),
     /// Whether the workers of a group are held up.
     Group(Arc<House>, Weak<Group>, group::Reason),
 }
@@ -73,6 +75,7 @@ impl Alarm {
             Self::Limits(house) => gates::look(py, &house),
             Self::Forget(house, number) => again::forget(py, &house, number),
             Self::Sign(sign) => sign.give(),
+            Self::Troop(house, belongings) => troop::look(py, &house, belongings),
             Self::Overdue(errand) => Errand::ask(&errand, &py.get_type::<JobTimeout>()),
             // They attach by themselves, where they have to.
             Self::Chase(_) | Self::Group(..) => {}

@@ -26,6 +26,8 @@ pub(crate) struct Post {
     pub(crate) job: Arc<Mutex<Option<Py<Job>>>>,
     /// Where it can be struck, on a worker.
     pub(crate) slot: Option<Arc<Slot>>,
+    /// The same on a thread that a job started.
+    pub(crate) aide: Option<Arc<Slot>>,
 }
 
 type JobOfMoment = Mutex<Option<Py<Job>>>;
@@ -55,6 +57,14 @@ pub(crate) fn take_post(post: Option<Post>) {
 /// The slot of the calling thread, on a worker.
 pub(crate) fn my_slot() -> Option<Arc<Slot>> {
     POST.with_borrow(|post| post.as_ref()?.slot.clone())
+}
+
+/// The slot of the calling thread, on a worker or on a thread that a job started.
+pub(crate) fn any_slot() -> Option<Arc<Slot>> {
+    POST.with_borrow(|post| {
+        let post = post.as_ref()?;
+        post.slot.clone().or_else(|| post.aide.clone())
+    })
 }
 
 /// Whether the calling thread runs jobs of a house, or what comes after them: it is not to wait for that house's jobs.
@@ -219,15 +229,24 @@ pub(crate) fn job_write_bytes<'py>(
 #[pyfunction]
 #[pyo3(signature = (job, /))]
 pub(crate) fn adopt(job: Option<Py<Job>>) {
-    take_post(job.map(|job| {
-        let job = Arc::new(Mutex::new(Some(job)));
+    match job {
+        Some(job) => works_for(job, None),
+        None => take_post(None),
+    }
+}
+
+/// The same, on a thread that is struck with the job, where it has a slot.
+pub(crate) fn works_for(job: Py<Job>, aide: Option<Arc<Slot>>) {
+    let job = Arc::new(Mutex::new(Some(job)));
+    {
         let mut adopted = ADOPTED.lock();
         if adopted.len() == adopted.capacity() {
             adopted.retain(|job| job.strong_count() > 0);
         }
         adopted.push(Arc::downgrade(&job));
-        Post { job, slot: None }
-    }));
+    }
+    let slot = None;
+    take_post(Some(Post { job, slot, aide }));
 }
 
 /// The interpreter ends: a thread that a job started, and that may go on, keeps the job no more.

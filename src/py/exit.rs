@@ -11,7 +11,7 @@ use super::errors::JobKilled;
 use super::event_loop::errand::Errand;
 use super::house::{self, House};
 use super::job::Job;
-use super::{current, desk, kill, last_wait, recruit, shim};
+use super::{current, desk, kill, last_wait, recruit, shim, troop};
 use crate::core::generations;
 use crate::core::state::State;
 use crate::core::{roll, visits};
@@ -191,6 +191,7 @@ pub(crate) const NOT_NOW: Choice = Choice::NotNow;
 impl Running {
     /// End it, if that may be just now.
     pub(crate) fn strike(&self, py: Python<'_>) -> Choice {
+        troop::strike_first(&self.house, &self.slot, &py.get_type::<JobKilled>());
         // A lock that `logging` is left with is one that `logging.shutdown` waits for without end.
         if !self.slot.may_be_struck(py, self.job, Spare::Locks) {
             return NOT_NOW;

@@ -12,7 +12,7 @@ use crate::interrupt::{call, pending};
 /// Run `act` with strikes at the current job held off: one that was sent before arrives before `act`, one that comes
 /// meanwhile arrives after it.
 pub(crate) fn held<R>(py: Python<'_>, act: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    let Some(slot) = current::my_slot() else {
+    let Some(slot) = current::any_slot() else {
         return act();
     };
     slot.hold();
@@ -36,7 +36,7 @@ pub(crate) fn let_go(py: Python<'_>, slot: &Arc<Slot>) {
 
 /// The same for what must run whatever was sent before: that arrives after `act`, too.
 pub(crate) fn undisturbed<R>(py: Python<'_>, act: impl FnOnce() -> R) -> R {
-    let Some(slot) = current::my_slot() else {
+    let Some(slot) = current::any_slot() else {
         return act();
     };
     slot.hold();

@@ -27,8 +27,8 @@ use crate::core::output::Output;
 use crate::core::record::Record;
 use crate::core::state::State;
 use crate::core::sync::Mutex;
-use crate::interrupt::collector;
 use crate::interrupt::slot::Slot;
+use crate::interrupt::troop::Troop;
 
 /// One piece of work and its record: what `new`, `submit` and `%job` give.
 ///
@@ -119,6 +119,10 @@ pub(crate) struct Extras {
     pub(crate) has_no_frames: bool,
     /// What its last run raised, after which it runs again.
     pub(crate) last_failure: Option<Box<Outcome>>,
+    /// How often somebody has asked for its end.
+    pub(crate) asked_to_end: usize,
+    /// What its run has started.
+    pub(crate) troop: Option<Arc<Troop>>,
 }
 
 impl Extras {
@@ -289,16 +293,6 @@ impl Job {
     /// What few jobs have, under the lock: no Python in `change`.
     pub(crate) fn with_extras<R>(&self, change: impl FnOnce(&mut Extras) -> R) -> R {
         change(self.held.lock().extras.get_or_insert_default())
-    }
-
-    /// The same for what may refer back to the job: from then on the collector has to see it.
-    pub(crate) fn link<R>(me: &Bound<'_, Self>, change: impl FnOnce(&mut Extras) -> R) -> R {
-        let result = me.get().with_extras(change);
-        // Before the end the job cannot be garbage, and at the end the links are seen.
-        if me.get().record.state().is_terminal() {
-            collector::track(me);
-        }
-        result
     }
 
     /// Append to its output. `MemoryError`, and nothing done, where there is no memory for it.

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use super::again::{self, Sequel};
 use super::fault::{Place, contained, may_happen};
-use super::job::Job;
+use super::job::{Extras, Job};
 use super::outcome::Outcome;
 use super::values::ring_all;
 use super::{gates, held, shim};
@@ -31,6 +31,16 @@ impl Job {
         job.release_context(me.py());
         Self::after_end(me);
         true
+    }
+
+    /// Change what few jobs have, for what may refer back to the job: from then on the collector has to see it.
+    pub(crate) fn link<R>(me: &Bound<'_, Self>, change: impl FnOnce(&mut Extras) -> R) -> R {
+        let result = me.get().with_extras(change);
+        // Before the end the job cannot be garbage, and at the end the links are seen.
+        if me.get().record.state().is_terminal() {
+            collector::track(me);
+        }
+        result
     }
 
     /// The end of a run: the job is queued to run once more, or it ends. Then the outcome is stored, what a job that is done

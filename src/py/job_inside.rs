@@ -81,7 +81,7 @@ impl Job {
     }
 
     pub(super) fn stopped(me: &Bound<'_, Self>) -> PyErr {
-        if let Some(slot) = current::my_slot() {
+        if let Some(slot) = current::any_slot() {
             slot.struck_itself();
         }
         JobKilled::new_err(format!("{} was asked to stop", me.get().title(me.py())))
@@ -189,13 +189,13 @@ impl Job {
     /// In the job: `with current_job().shield():` is a block in which kills and time-outs wait; what came meanwhile is raised
     /// at its end. Blocks nest. It holds off nothing else: `stop_requested` is set at once.
     ///
-    /// A coroutine job may `await` in the block. In a thread that the job started it does nothing, since kills do not go there. Raises `RuntimeError` in any other
+    /// A coroutine job may `await` in the block. In a thread that the job started the kill of that thread waits, not the job's. Raises `RuntimeError` in any other
     /// place than the job. Keep it short: `kill()` waits for the end of the block, and returns False when its time is over.
     fn shield(me: &Bound<'_, Self>) -> PyResult<Shield> {
         Self::must_be_inside(me, "shield()")?;
-        let slot = current::my_slot();
-        // In a thread that a coroutine job started there is neither.
-        let errand = me.get().errand().filter(|_| slot.is_some());
+        let slot = current::any_slot();
+        // In a thread that a coroutine job started its own strikes wait, and not the loop's.
+        let errand = me.get().errand().filter(|_| current::my_slot().is_some());
         Ok(Shield { slot, errand })
     }
 }

@@ -354,13 +354,14 @@ impl Job {
 
     /// Why a pending kill cannot land, as far as was seen: `"in native code"` (see `in_native_code`), or `"in a call that cannot be
     /// ended"`: the job blocks the signal that would wake it, it waits in a call that must not be touched, or the platform can wake
-    /// nobody. None while no kill is pending, or nothing hinders it.
+    /// nobody. Or `"waiting for threads that it started"`: these were struck, and have not ended; a second `kill()` cuts the wait. None while no kill is pending, or nothing hinders it.
     #[getter]
     fn kill_obstacle(&self) -> Option<&'static str> {
         match self.obstacle() {
             Obstacle::None => None,
             Obstacle::Native => Some("in native code"),
             Obstacle::Call => Some("in a call that cannot be ended"),
+            Obstacle::Threads => Some("waiting for threads that it started"),
         }
     }
 

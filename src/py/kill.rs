@@ -15,7 +15,7 @@ use super::job::Job;
 use super::recruit::{Recruited, recruit};
 use super::seconds::Given;
 use super::wait::Patience;
-use super::{current, desk, exit, on_kill, shim};
+use super::{current, desk, exit, on_kill, shim, troop};
 use crate::command::Wish;
 use crate::core::pool::Admission;
 use crate::core::state::State;
@@ -70,6 +70,7 @@ pub(crate) fn strike(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyTyp
         return;
     };
     let py = exc.py();
+    troop::strike_first(house, slot, exc);
     if slot.striker(py, job).is_none() && !slot.is_held() {
         on_kill::cover_call(py, house, slot, job);
     }
@@ -91,6 +92,9 @@ fn strike_there(house: &Arc<House>, slot: &Arc<Slot>, exc: &Bound<'_, PyType>, j
         let mut pursuit = Pursuit::new(slot, job);
         let time = pursuit.begin(py);
         pursue(house, pursuit, time);
+    } else {
+        // Whoever asks once more does not wait for the next look.
+        slot.wake(py, job, &mut wake::Looks::default());
     }
 }
 
@@ -124,6 +128,9 @@ pub(crate) fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
     if pursuit.wants_help() {
         on_kill::help_out(py, house, &slot, job);
     }
+    if std::mem::take(&mut pursuit.is_struck_again) {
+        troop::strike_led(py, house, &slot);
+    }
     replace_worker(py, house, &mut pursuit, next == Next::Over);
     let time = match next {
         Next::Over => return,
@@ -141,6 +148,9 @@ pub(crate) fn step(py: Python<'_>, house: &Arc<House>, mut pursuit: Pursuit) {
 
 /// A worker whose job is in code that cannot be ended is missing in the pool: have another in its place until then.
 fn replace_worker(py: Python<'_>, house: &Arc<House>, pursuit: &mut Pursuit, is_over: bool) {
+    if pursuit.slot().is_member {
+        return;
+    }
     if is_over && pursuit.is_replaced {
         house.pool.one_is_back();
     } else if !is_over
@@ -185,6 +195,10 @@ impl Job {
         if job.is_over() || Self::end_queued(me, State::Killed) {
             return Ok(());
         }
+        let is_again = job.with_extras(|extras| {
+            extras.asked_to_end += 1;
+            extras.asked_to_end > 1
+        });
         // Before the strike: the class outlives whatever the thread's state holds of it, and who reads the outcome finds it.
         let class = exc.clone().unbind();
         let known = job.with_extras(|extras| {
@@ -199,6 +213,7 @@ impl Job {
         if Self::end_queued(me, State::Killed) {
             return Ok(());
         }
+        job.strike_troop(exc, is_again);
         if let Some(group) = job.group.get() {
             return group.strike(me, exc);
         }
@@ -271,7 +286,7 @@ impl Job {
 /// Raise `exc` in a thread: the `kill_thread` of the well-known snippet, mended.
 ///
 /// `thread` is a `threading.Thread`, a thread ident, or a `Job`. A job is killed as by `job.kill(0, exc)`, bound to the job;
-/// a pool's worker thread while it runs a job likewise. Any other thread is sent the exception: that is bound to the thread and
+/// a pool's worker thread while it runs a job likewise, and a thread that a job started, bound to what that does. Any other thread is sent the exception: that is bound to the thread and
 /// not to what it does, and it is sent once. Where the thread waits in a call of the standard library that `kill` can end
 /// (a sleep, a lock, a queue, a socket, a child process), and began to after `import rjobs`, that call ends and raises it, on
 /// Linux; else it is raised when the thread next runs Python code. The main thread's calls are never ended. A thread that has
@@ -323,6 +338,10 @@ pub(crate) fn kill_thread(
     }
     if ident == crate::interrupt::thread::ident() {
         return Err(PyErr::from_type(class, "the thread killed itself"));
+    }
+    if let Some((house, slot, work)) = troop::at_work(ident) {
+        strike(&house, &slot, &class, work);
+        return Ok(());
     }
     // What was loaded since rjobs was imported (`ssl`), for what the thread does next.
     shim::importing(py, || guard::install(py));

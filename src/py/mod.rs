@@ -63,6 +63,7 @@ mod stats;
 pub(crate) mod streams;
 mod text;
 mod tries;
+pub(crate) mod troop;
 pub(crate) mod unraisable;
 pub(crate) mod values;
 mod verdict;

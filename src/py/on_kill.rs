@@ -194,9 +194,9 @@ impl Job {
                 r#fn.repr()?
             )));
         }
-        let slot = current::my_slot();
-        // In a thread that a coroutine job started there is neither.
-        let errand = me.get().errand().filter(|_| slot.is_some());
+        let slot = current::any_slot();
+        // In a thread that a coroutine job started it is that thread's own.
+        let errand = me.get().errand().filter(|_| current::my_slot().is_some());
         Ok(OnKill {
             job: me.clone().unbind(),
             cancel: r#fn.clone().unbind(),

@@ -196,6 +196,7 @@ doors! {
         INSTALL_LIFECYCLE = "rjobs._lifecycle", "install";
         IS_INTERACTIVE = "rjobs._lifecycle", "is_interactive";
         HAS_OTHER_THREADS = "rjobs._lifecycle", "has_other_threads";
+        BELONGINGS = "rjobs._troops", "Belongings";
         FORGET_THREAD = "rjobs._lifecycle", "forget_this_thread";
         IS_DAEMON = "rjobs._lifecycle", "is_daemon";
         WAITED = "rjobs._record", "Waited";

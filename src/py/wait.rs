@@ -84,7 +84,7 @@ pub(crate) fn block<R: Send>(
     // Also by what the system says: gevent gives the main thread another ident.
     let on_main =
         thread::is_main() || main.extract::<std::ffi::c_ulong>().ok() == Some(thread::ident());
-    let slot = current::my_slot().filter(|_| !on_main);
+    let slot = current::any_slot().filter(|_| !on_main);
     if slot.is_none() && ARE_GREENLETS.load(Ordering::Relaxed) {
         return block_this_greenlet(py, patience, attempt);
     }

@@ -126,6 +126,7 @@ impl Worker {
         let post = Post {
             job: Arc::clone(&self.job),
             slot: Some(Arc::clone(&slot)),
+            aide: None,
         };
         current::take_post(Some(post));
         beat::set_here(Some(&slot));

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pytest
 import rjobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.name == "posix" else []
 
@@ -57,3 +58,25 @@ def postgres(tmp_path_factory) -> Iterator[int]:
     run("pg_ctl", "-o", options, "-w", "-l", log, "start")
     yield port
     run("pg_ctl", "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def until() -> Callable[..., bool]:
+    """`until(condition, seconds=10)`: wait until something is so; False when it does not come about."""
+
+    def until(condition: Callable[[], object], seconds: float = 10) -> bool:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.002)
+        return True
+
+    return until
+
+
+@pytest.fixture
+def quiet(capfd) -> Iterator[None]:
+    """Nothing is written to the standard error stream."""
+    yield
+    assert capfd.readouterr().err == ""

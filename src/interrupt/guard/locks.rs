@@ -260,7 +260,9 @@ fn wait(
         who.beat().enter(false)
     };
     who.beat().set_deaf(!may_end);
+    who.beat().awaits(own as usize);
     let result = original();
+    who.beat().awaits(0);
     who.beat().set_deaf(false);
     let ended = who.beat().leave(&entry);
     // SAFETY: attached; Py_True lives as long as the interpreter.

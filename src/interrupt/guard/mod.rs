@@ -28,7 +28,8 @@ use who::Who;
 
 pub(super) use library::Told;
 pub(crate) use mode::mode;
-pub(super) use places::{ENTER_GENERATOR, GIVING, SPARED, is_spared_code};
+pub(crate) use places::find_joining;
+pub(super) use places::{ENTER_GENERATOR, GIVING, JOINING, SPARED, is_spared_code};
 pub(crate) use tables::{aside, in_force, install, put_in_force, put_in_force_at_import, restore};
 
 /// A pointer as CPython's functions take and return it.

@@ -232,11 +232,25 @@ unsafe extern "C-unwind" fn join(own: Object, arguments: Object) -> Object {
         }
         let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         if is_over || is_done(own) {
-            return result;
+            return joined(who, result);
         }
         // SAFETY: attached; None.
         unsafe { ffi::Py_DECREF(result) };
     }
+}
+
+/// The wait is over: what was put off for as long as a job waited for its own thread is raised before the job goes on.
+fn joined(who: Who<'_>, result: Object) -> Object {
+    if let Who::Job(slot) = who
+        && slot.has_put_off()
+    {
+        // SAFETY: a guard is called attached.
+        let py = unsafe { Python::assume_attached() };
+        if slot.deliver(py) {
+            return who.raise(result);
+        }
+    }
+    result
 }
 
 fn join_for(who: Who<'_>, original: Plain, own: Object, time: Duration) -> Object {
@@ -250,9 +264,11 @@ fn join_for(who: Who<'_>, original: Plain, own: Object, time: Duration) -> Objec
             return null_mut();
         }
         ffi::PyTuple_SetItem(arguments, 0, time);
+        who.beat().awaits(own as usize);
         let entry = who.beat().enter(false);
         let result = original(own, arguments);
         let result = leave(who, &entry, result);
+        who.beat().awaits(0);
         ffi::Py_DECREF(arguments);
         result
     }

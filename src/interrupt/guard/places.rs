@@ -58,6 +58,72 @@ pub(in crate::interrupt) const SPARED: [&AtomicPtr<ffi::PyObject>; 12] = [
 /// they have given a lock back.
 pub(in crate::interrupt) const GIVING: usize = 7;
 
+/// Code that waits for the end of threads.
+static JOIN_THREAD: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static LEAVE_EXECUTOR: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static SHUT_THREADS: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static SHUT_PROCESSES: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static LEAVE_POOL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static JOIN_POOL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+static END_POOL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+
+pub(in crate::interrupt) const JOINING: [&AtomicPtr<ffi::PyObject>; 8] = [
+    &JOIN,
+    &JOIN_THREAD,
+    &LEAVE_EXECUTOR,
+    &SHUT_THREADS,
+    &SHUT_PROCESSES,
+    &LEAVE_POOL,
+    &JOIN_POOL,
+    &END_POOL,
+];
+
+/// Look up what waits for threads, as far as its module is there: nothing is imported. By who starts a thread in a job.
+pub(crate) fn find_joining(py: Python<'_>) -> PyResult<()> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    for (module, class, name, place) in [
+        ("threading", "Thread", "join", &JOIN_THREAD),
+        (
+            "concurrent.futures._base",
+            "Executor",
+            "__exit__",
+            &LEAVE_EXECUTOR,
+        ),
+        (
+            "concurrent.futures.thread",
+            "ThreadPoolExecutor",
+            "shutdown",
+            &SHUT_THREADS,
+        ),
+        (
+            "concurrent.futures.process",
+            "ProcessPoolExecutor",
+            "shutdown",
+            &SHUT_PROCESSES,
+        ),
+        ("multiprocessing.pool", "Pool", "__exit__", &LEAVE_POOL),
+        ("multiprocessing.pool", "Pool", "join", &JOIN_POOL),
+        ("multiprocessing.pool", "Pool", "_terminate_pool", &END_POOL),
+    ] {
+        if !place.load(Ordering::Acquire).is_null() || !modules.contains(module)? {
+            continue;
+        }
+        let function = modules.get_item(module)?.getattr(class)?.getattr(name)?;
+        // Somebody's own in its place has no code, or another.
+        if let Some(code) = function.getattr_opt("__code__")? {
+            keep(code, place);
+        }
+    }
+    Ok(())
+}
+
+/// Kept for good, so that no other code can get its address.
+fn keep(code: Bound<'_, PyAny>, place: &AtomicPtr<ffi::PyObject>) {
+    let before = place.swap(code.into_ptr(), Ordering::AcqRel);
+    // SAFETY: attached; ours, or NULL.
+    unsafe { ffi::Py_XDECREF(before) };
+}
+
 /// Look up what is special in `threading` and `contextlib`.
 pub(super) fn prepare(py: Python<'_>) {
     let code_of = |module: &str, class: &str, name: &str| {
@@ -86,10 +152,7 @@ pub(super) fn prepare(py: Python<'_>) {
         ("contextlib", "ExitStack", "__exit__", &LEAVE_STACK),
     ] {
         if let Ok(code) = code_of(module, class, name) {
-            // Kept for good, so that no other code can get its address.
-            let before = place.swap(code.into_ptr(), Ordering::AcqRel);
-            // SAFETY: attached; ours, or NULL.
-            unsafe { ffi::Py_XDECREF(before) };
+            keep(code, place);
         }
     }
 }

@@ -152,6 +152,9 @@ impl Errand {
             (before, is_first, is_under_way, asks.due())
         };
         drop(before);
+        if let Some(job) = me.job(class.py()) {
+            job.get().strike_troop(class, false);
+        }
         me.struck.store(true, Ordering::Release);
         on_kill::call_all(due);
         // Else the loop is told already, and whoever asks all the time does not put off what is done when it does not listen.

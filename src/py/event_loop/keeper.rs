@@ -134,6 +134,7 @@ impl Keeper {
         current::take_post(Some(Post {
             job: Arc::new(Mutex::new(None)),
             slot: Some(Arc::clone(&slot)),
+            aide: None,
         }));
         beat::set_here(Some(&slot));
         let ran = shim::RUN_LOOP.call(py, (me,));

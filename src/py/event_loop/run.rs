@@ -92,6 +92,9 @@ pub(crate) fn within<'py>(
     let began = room.step_begins(errand);
     errand.set_in_main(is_main);
     slot.open(errand.aim);
+    if let Some(troop) = errand.job(py).and_then(|job| job.get().troop()) {
+        slot.leads(&troop);
+    }
     if errand.is_shielded() {
         slot.hold();
     }
