@@ -88,10 +88,7 @@ def condition_that_is_taken_again():
             finally:
                 owned.append(condition.acquire(blocking=False))
 
-    def call():
-        threading.Thread(target=notify).start()
-        wait()
-
+    # Not the job's own thread, which would be struck with it and never release the lock.
     def notify():
         until_waiting()
         condition.acquire()
@@ -102,7 +99,8 @@ def condition_that_is_taken_again():
         while not condition._waiters:
             time.sleep(0.001)
 
-    yield call
+    threading.Thread(target=notify).start()
+    yield wait
     assert owned == [False]
     assert condition.acquire(timeout=5)
     condition.release()
