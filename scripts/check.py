@@ -34,8 +34,11 @@ KINDS = ("lint", "types", "rust", "docs", "browser", "pytest")
 PYTEST_SECONDS = 1800
 # What can differ by version, with code of CPython beneath it. The rest runs on the oldest and the newest interpreter.
 DIFFERS = (
-    *(f"tests/{folder}" for folder in ("core", "kill", "exit", "composition", "cpython_suite", "ipython_suite")),
-    *(f"--ignore=tests/{file}" for file in ("core/test_figures.py", "core/test_house.py", "exit/test_frozen.py")),
+    *(f"tests/{folder}" for folder in ("core", "kill", "exit", "cpython_suite", "ipython_suite")),
+    "tests/composition/test_coroutines.py",
+    *(f"--ignore=tests/{file}.py" for file in ("core/test_figures", "core/test_house", "core/test_release")),
+    *(f"--ignore=tests/exit/test_{name}.py" for name in ("coroutines", "frozen", "greenlets")),
+    *(f"--ignore=tests/kill/test_{name}.py" for name in ("hog", "unseen")),
 )
 # The kills of most kinds once more, where the interpreter has a compiler of its own: seconds, and not the whole.
 WITH_JIT = tuple(f"tests/kill/test_{name}.py" for name in ("matrix", "matrix_bytecode", "guards"))
@@ -156,7 +159,7 @@ def pytest(primary: envs.Env, extra: list[str], *, this_only: bool) -> Iterator[
 
 
 def side_by_side(environments: list[envs.Env], test: Callable[[envs.Env, IO[str]], None]) -> Iterator[Stage]:
-    """One more at a time than the machine has processors, since they wait half of their time.
+    """One more at a time than the machine has processors, since they wait half of their time; or `RJOBS_SIDE_BY_SIDE`.
 
     What each prints is shown in one piece, in their order.
     """
@@ -168,7 +171,8 @@ def side_by_side(environments: list[envs.Env], test: Callable[[envs.Env, IO[str]
             output.seek(0)
             print(output.read(), flush=True)
 
-    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool, ExitStack() as files:
+    at_once = int(os.environ.get("RJOBS_SIDE_BY_SIDE") or (os.cpu_count() or 1) + 1)
+    with ThreadPoolExecutor(at_once) as pool, ExitStack() as files:
         stages = []
         for env in environments:
             file = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
