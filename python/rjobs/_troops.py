@@ -319,7 +319,7 @@ def _note_who_makes(executor: Any) -> Callable[[], None]:
 
 
 def _is_the_loops(frame: FrameType) -> bool:
-    # The event loop of coroutine jobs makes one for all whose code it runs, and outlives them. A job's own loop is its own.
+    # The event loop of coroutine jobs makes one for all whose code it runs, and outlives them. A job may have its own.
     if not str(frame.f_globals.get("__name__")).startswith("asyncio."):
         return False
     return isinstance(getattr(threading.current_thread(), "_worker", None), Keeper)
