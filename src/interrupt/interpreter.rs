@@ -15,7 +15,7 @@ pub(crate) fn is_main() -> bool {
 
 /// `sys._current_frames()`: by the ident of a thread, the frame it is in. None of any where that would break another interpreter: up
 /// to `CPython` 3.13 it makes frame objects for the threads of all interpreters, in the memory of the one that asks, and those whose
-/// they are free them in their own ("free(): invalid pointer"). Up to 3.11 it makes them with the collector on, which we turn off.
+/// they are free them in their own (an abort in `free`). Up to 3.11 it makes them with the collector on, which we turn off.
 #[pyfunction]
 pub(crate) fn _current_frames(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     if !cfg!(Py_3_14) && !is_only() {
