@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import foreign
+import libraries
 
 import rjobs
 
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     Kinds = Mapping[str, Callable[[], object] | str]
 
 LONG = 1000  # seconds: for ever, as far as this is concerned
-GOALS = {"blocked": 5.0, "bytecode": 30.0, "cleanup": None, "foreign": 50.0}  # milliseconds, for the p99
+# Milliseconds, for the p99.
+GOALS = {"blocked": 5.0, "bytecode": 30.0, "cleanup": None, "foreign": 50.0, "libraries": 50.0}
 LOOKS = 5  # a millisecond apart, for a thread that counts as blocked
 AT_ONCE = 20  # jobs that clean up beside each other, since each takes its half second
 
@@ -369,17 +371,13 @@ def main() -> None:
         pool = stack.enter_context(multiprocessing.get_context("fork").Pool(1))
         manager = rjobs.JobManager()
         stack.callback(manager.shutdown, wait=False, kill=True)
-        blocked = {
-            **locks(stack, manager),
-            **sockets(stack),
-            **files(stack),
-            **processes(stack, pool),
-        }
+        blocked = {**locks(stack, manager), **sockets(stack), **files(stack), **processes(stack, pool)}
         groups: dict[str, Kinds] = {
             "blocked": blocked,
             "bytecode": BYTECODE,
             "cleanup": CLEANUP,
             "foreign": foreign.kinds(stack, LONG),
+            "libraries": libraries.kinds(stack, LONG),
         }
         for group, kinds in groups.items():
             chosen = {name: call for name, call in kinds.items() if not asked or name.lower().startswith(asked)}
@@ -390,6 +388,7 @@ def main() -> None:
                 good &= measure(manager, name, call, group, options.n)
         if not asked or "guards" in asked:
             price(manager, stack, options.rounds)
+            libraries.print_cost_of_on_kill(manager, options.rounds)
     sys.exit(1 if options.check and not good else 0)
 
 
