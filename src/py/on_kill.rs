@@ -172,8 +172,8 @@ impl Job {
     /// does the traceback of what it raises. Blocks nest: of all that the job is in, the functions are called, the innermost first. Inside
     /// `shield()` the kill waits, and nothing is called.
     ///
-    /// A coroutine job may `await` in the block. In a thread that the job started it does nothing, since kills do not go there. Costs a
-    /// microsecond or two where no kill comes. Raises `TypeError` for what cannot be called, and for a coroutine function; `RuntimeError` in any other place
+    /// A coroutine job may `await` in the block. In a thread that the job started the block is that thread's: a kill goes there as
+    /// well. Costs a microsecond or two where no kill comes. Raises `TypeError` for what cannot be called, and for a coroutine function; `RuntimeError` in any other place
     /// than the job.
     #[pyo3(signature = (r#fn, /))]
     fn on_kill(me: &Bound<'_, Self>, r#fn: &Bound<'_, PyAny>) -> PyResult<OnKill> {

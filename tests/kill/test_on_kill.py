@@ -203,6 +203,29 @@ def test_in_an_item_of_a_map(manager, query_type):
     assert (group.state, query.hit) == ("killed", [])
 
 
+def test_in_a_thread_that_the_job_started(manager, query_type):
+    query, left = query_type(), []
+
+    def in_thread():
+        try:
+            with rjobs.current_job().on_kill(query.cancel):
+                query.run()
+        except rjobs.JobKilled as error:
+            left.append(type(error.__context__))
+            raise
+
+    def work():
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
+
+    job = manager.submit(work)
+    assert query.begun.wait(10)
+    assert job.kill()
+    assert (job.state, query.hit, len(query.by)) == ("killed", [], 1)
+    assert left == [query_type.Error]
+
+
 def test_leaving_the_block_waits_for_the_function(manager):
     steps, late, begun, go = [], threading.Event(), threading.Event(), threading.Event()
 
