@@ -203,7 +203,7 @@ def test_in_an_item_of_a_map(manager, query_type):
     assert (group.state, query.hit) == ("killed", [])
 
 
-def test_in_a_thread_that_the_job_started(manager, query_type):
+def test_in_a_thread_that_the_job_started(manager, query_type, until):
     query, left = query_type(), []
 
     def in_thread():
@@ -222,6 +222,8 @@ def test_in_a_thread_that_the_job_started(manager, query_type):
     job = manager.submit(work)
     assert query.begun.wait(10)
     assert job.kill()
+    # The job may be struck before it comes to wait for the thread.
+    assert until(lambda: left)
     assert (job.state, query.hit, len(query.by)) == ("killed", [], 1)
     assert left == [query_type.Error]
 
