@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
+import importlib.util
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +14,6 @@ import rjobs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.name == "posix" else []
-
 
 @pytest.fixture
 def manager() -> Iterator[rjobs.JobManager]:
@@ -27,37 +22,40 @@ def manager() -> Iterator[rjobs.JobManager]:
         manager.kill_all()
 
 
+def load_servers():
+    """The file beside this one: test folders are no packages."""
+    spec = importlib.util.spec_from_file_location("rjobs_test_servers", Path(__file__).with_name("servers.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory) -> Iterator[int]:
     """The port of a PostgreSQL server that trusts the user `rjobs`."""
-    if not BINARIES:
-        pytest.skip("PostgreSQL is not installed")
-    folder = tmp_path_factory.mktemp("postgres")
-    as_user: list[str] = []
-    if os.getuid() == 0:
-        # The server refuses to run as root.
-        if shutil.which("setpriv") is None:
-            pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in folder.parents[:3]:
-            if parent != Path("/tmp"):
-                parent.chmod(0o755)
+    with load_servers().postgres(tmp_path_factory.mktemp("postgres")) as port:
+        yield port
 
-    def run(program: str, *arguments: object) -> None:
-        command = [*as_user, str(BINARIES[-1] / program), "-D", str(folder / "data"), *map(str, arguments)]
-        subprocess.run(command, check=True, capture_output=True, cwd="/", timeout=60)
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    run("initdb", "-U", "rjobs", "-A", "trust", "--no-sync")
-    options = f"-p {port} -k {folder} -c fsync=off -c listen_addresses=127.0.0.1"
-    log = folder / "log"
-    # Its output goes to the log: it would keep a pipe open.
-    run("pg_ctl", "-o", options, "-w", "-l", log, "start")
-    yield port
-    run("pg_ctl", "-m", "immediate", "stop")
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory) -> Iterator:
+    """A MariaDB server: its `port` and `socket`; the users `rjobs`, without a password, and `secret`, with "s3cret"."""
+    with load_servers().mariadb(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_tls(tmp_path_factory) -> Iterator:
+    """Another one, which offers TLS."""
+    with load_servers().mariadb(tmp_path_factory.mktemp("mariadb"), tls=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory) -> Iterator[int]:
+    """The port of a Redis server that keeps nothing."""
+    with load_servers().redis(tmp_path_factory.mktemp("redis")) as port:
+        yield port
 
 
 @pytest.fixture
