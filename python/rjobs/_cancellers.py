@@ -10,6 +10,7 @@ import re
 import sys
 from functools import partial
 
+from rjobs import _cancel_mysql, _syscalls
 from rjobs._rjobs import _current_frames
 
 # mypy reads it as True.
@@ -28,7 +29,6 @@ _DEEPEST = 50
 # Seconds that asking a server may take.
 _TIMEOUT = 2
 _WHERE = re.compile(r"[\w.]+:[\w.<>]+")
-_POLL = {"7", "73"}  # poll on x86-64, ppoll on aarch64
 
 
 def _cancel_psycopg(connection: Any) -> None:
@@ -38,24 +38,6 @@ def _cancel_psycopg(connection: Any) -> None:
         connection.cancel()
 
 
-def _kill_query_of_pymysql(connection: Any) -> None:
-    module: Any = sys.modules["pymysql.connections"]
-    other = module.Connection(
-        host=connection.host,
-        port=connection.port,
-        user=connection.user,
-        password=connection.password,
-        unix_socket=connection.unix_socket,
-        ssl=connection.ctx if connection.ssl else None,
-        connect_timeout=_TIMEOUT,
-        read_timeout=_TIMEOUT,
-    )
-    try:
-        other.query(f"KILL QUERY {connection.thread_id()}")
-    finally:
-        other.close()
-
-
 def _cancel_call(call: Any) -> None:
     call.cancel(1, "the job was killed")
 
@@ -63,7 +45,6 @@ def _cancel_call(call: Any) -> None:
 # By module and qualified name of a function that waits: the variable that tells what for, and how that is cancelled.
 _known: dict[tuple[str, str], tuple[str | None, Cancel]] = {
     ("psycopg.connection", "Connection.wait"): ("self", _cancel_psycopg),
-    ("pymysql.connections", "Connection._read_packet"): ("self", _kill_query_of_pymysql),
     ("grpc._channel", "_UnaryUnaryMultiCallable._blocking"): ("call", _cancel_call),
     ("grpc._channel", "_StreamUnaryMultiCallable._blocking"): ("call", _cancel_call),
     ("grpc._channel", "_SingleThreadedRendezvous._next"): ("self", lambda stream: stream.cancel()),
@@ -107,17 +88,28 @@ def find(ident: int) -> tuple[Callable[[], object], FrameType] | None:
             if frame is None:
                 break
             code = frame.f_code
-            known = _known.get((str(frame.f_globals.get("__name__")), code.co_qualname))
+            where = str(frame.f_globals.get("__name__")), code.co_qualname
+            known, prepare = _known.get(where), _cancel_mysql.KNOWN.get(where)
             if known is not None:
                 name, cancel = known
                 name = name or (code.co_varnames[0] if code.co_argcount else None)
                 names = frame.f_locals
                 if name is None or names.get(name) is not None:
                     return partial(cancel, names.get(name) if name else None), frame
+            elif prepare is not None and (call := prepare(frame, ident, partial(_is_in, ident, frame))):
+                return call, frame
             frame = frame.f_back
     except Exception:  # noqa: BLE001 - a look-up that fails is none
         return None
     return None
+
+
+def _is_in(ident: int, frame: FrameType) -> bool:
+    """Whether a thread is still in this call."""
+    each = _current_frames().get(ident)
+    while each is not None and each is not frame:
+        each = each.f_back
+    return each is frame
 
 
 def find_native(ident: int, native_id: int) -> Callable[[], object] | None:
@@ -136,15 +128,10 @@ def find_native(ident: int, native_id: int) -> Callable[[], object] | None:
 
 
 def _find_psycopg2(native_id: int) -> Callable[[], object] | None:
-    """By the descriptor that the thread polls."""
-    with open(f"/proc/self/task/{native_id}/syscall") as file:  # noqa: PTH123
-        words = file.read().split()
-    if words[0] not in _POLL:
+    """By the descriptor that the thread waits for."""
+    descriptor = _syscalls.descriptor(native_id)
+    if descriptor is None:
         return None
-    # And not by ctypes, which takes 20 ms to import.
-    with open("/proc/self/mem", "rb", buffering=0) as memory:  # noqa: PTH123
-        memory.seek(int(words[1], 16))
-        descriptor = int.from_bytes(memory.read(4), sys.byteorder, signed=True)
     connection_type: Any = sys.modules["psycopg2"].extensions.connection
     for each in gc.get_objects():
         if isinstance(each, connection_type) and not each.closed and each.fileno() == descriptor:
