@@ -142,11 +142,12 @@ def _find_descriptor(ident: int, is_in: Callable[[], bool]) -> int | None:
 
 def _second_mysqlclient(connection: Any, name: Any) -> Any:
     """By what the connection keeps."""
-    to = {"unix_socket": name} if isinstance(name, str) else {"host": name[0], "port": name[1]}
+    to: dict[str, Any] = {"unix_socket": name} if isinstance(name, str) else {"host": name[0], "port": name[1]}
     module: Any = sys.modules["MySQLdb.connections"]
-    return module.Connection(
-        user=connection.user, connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, write_timeout=_TIMEOUT, **to
-    )
+    # Before 2.3 it did not keep the user either.
+    if (user := getattr(connection, "user", None)) is not None:
+        to["user"] = user
+    return module.Connection(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, write_timeout=_TIMEOUT, **to)
 
 
 def _ends(stream: Any) -> tuple[Any, Any, int | None]:
