@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+import time
 
 import pytest
 
@@ -92,11 +94,22 @@ KINDS = {
 }
 
 
+# Seconds; promised are 2.
+LIMIT = 5.0
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_end_does_not_wait_for_it(run_command, check, tmp_path, kind):
+def test_the_end_does_not_wait_for_it(run_command, check, slowness, tmp_path, kind):
     pytest.importorskip(KINDS[kind])
     if sys.platform == "win32":
         pytest.skip("the program forks")
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    check(run_command(str(program), str(program), kind), 3)
+    ending = run_command(str(program), str(program), kind)
+    now = time.monotonic()
+    if "resource_tracker" in ending.err and "to clean up" in ending.err:
+        # loky's own word for a semaphore of a process that was ended as it started; it has removed that.
+        ending = dataclasses.replace(ending, err="")
+    # The processes may take long to start; what counts is the time from `sys.exit` on.
+    check(ending, 3, limit=25)
+    assert now - float(ending.out) < LIMIT * slowness
